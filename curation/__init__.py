@@ -1,0 +1,1 @@
+"""The engine: recipes, plans, contracts, storage, runners, ledger. Knows no particular stage."""

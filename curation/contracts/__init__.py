@@ -1,0 +1,1 @@
+"""What a source, a stage, an exchange and a sink promise to the engine."""

@@ -1,0 +1,49 @@
+"""The base of every config model, and the mark of a setting that changes no result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Config(BaseModel):
+    """A frozen, strict config: an unknown key is an error, a string is no number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tuning:
+    """Marks a setting that may change speed, never a value that is written."""
+
+
+T = TypeVar("T")
+Tuning = Annotated[T, _Tuning()]
+"""`workers: Tuning[int]` is left out of fingerprints: changing it repeats no work."""
+
+
+def fingerprinted_settings(config: BaseModel) -> dict[str, Any]:
+    """The settings of a config that its results depend on, as JSON values, nested ones included."""
+    settings = config.model_dump(mode="json")
+    for name, field in type(config).model_fields.items():
+        if any(isinstance(mark, _Tuning) for mark in field.metadata):
+            del settings[name]
+            continue
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            settings[name] = fingerprinted_settings(value)
+    return settings
+
+
+class StepConfig(Config):
+    """What every step of a recipe has: its kind, and a name where one kind is used twice."""
+
+    kind: str
+    name: str | None = Field(None, pattern=r"^[a-z][a-z0-9_]*$")
+
+    @property
+    def step_name(self) -> str:
+        """The name under which the ledger and the funnel show the step."""
+        return self.name or self.kind

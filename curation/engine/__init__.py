@@ -1,0 +1,1 @@
+"""What is done with parts, units and decisions, whoever runs it. Knows no runner and no particular stage."""

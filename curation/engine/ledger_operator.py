@@ -1,0 +1,133 @@
+"""Writes the ledger of one part: every input row with every scalar that was measured of it, and its one outcome."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from curation.contracts.resources import ONE_CPU
+from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
+from curation.engine.operator import Handover, Operator
+from curation.engine.phase_operators import count_ends
+from curation.engine.stage_chain import END_COLUMNS
+from curation.storage.column_groups import write_columns
+from curation.storage.layout import UnitsLayout, unit_name
+from schemas.columns import COLUMNS, Role
+from schemas.outcomes import FailureReason, Outcome
+from schemas.records import UnitCommit, UnitReport
+
+
+class LedgerOperator(Operator):
+    """One file for each part, under a fixed name: the same bytes for the same run."""
+
+    def __init__(self, lineage: Lineage, layout: UnitsLayout) -> None:
+        self.name = "ledger"
+        self.resources = ONE_CPU
+        self._lineage = lineage
+        self._layout = layout
+
+    def run(self, unit: int, table: pa.Table | None) -> Handover:
+        """Writes and commits the ledger of one part."""
+        ledger = self.ledger_of(unit)
+        file = write_columns(self._lineage.store.child(self._layout.folder), f"part-{unit_name(unit)}.parquet", ledger)
+        commit = UnitCommit(unit=unit, files=(file,))
+        self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
+        rejected, failed = count_ends(ledger)
+        return Handover(
+            report=UnitReport(
+                unit=unit,
+                rows_in=ledger.num_rows,
+                rows_measured=ledger.num_rows,
+                kept=ledger.num_rows - sum(rejected.values()) - sum(failed.values()),
+                rejected=rejected,
+                failed=failed,
+                bytes_written=file.size_bytes,
+            )
+        )
+
+    def ledger_of(self, part: int) -> pa.Table:
+        """The ledger of one part: `row`, `key`, the source's columns, every scalar, outcome, step, reason, detail."""
+        start, stop = self._lineage.bounds(part)
+        rows = np.arange(start, stop, dtype=np.int64)
+        ends = _Ends(rows)
+        values = self._lineage.source_rows(part)
+        for item in self._lineage.items:
+            alive = ends.alive
+            known = self._alive_values(item, part, alive)
+            if isinstance(item, MeasuredItem):
+                ends.set_aside(alive, known["row"].to_numpy(), item.layout.name)
+            ends.add(known, item)
+            values = self._with_columns(values, item, known)
+        for field, column in zip(_END_FIELDS, ends.columns(), strict=True):
+            values = values.append_column(field, column)
+        return values
+
+    def _alive_values(self, item: MeasuredItem | DecidedItem, part: int, alive: np.ndarray) -> pa.Table:
+        wanted = _scalars(item)
+        marks = ["reason", "detail"] if isinstance(item, DecidedItem) else list(END_COLUMNS)
+        return self._lineage.ends(item, part, alive, [*wanted, *marks])
+
+    def _with_columns(self, values: pa.Table, item: MeasuredItem | DecidedItem, known: pa.Table) -> pa.Table:
+        wanted = [name for name in _scalars(item) if name not in values.column_names]
+        held = known["row"].to_numpy()
+        order = np.argsort(held, kind="stable")
+        rows = values["row"].to_numpy()
+        places = np.full(len(rows), -1, np.int64)
+        places[np.searchsorted(rows, held[order])] = order
+        indices = pa.array(np.maximum(places, 0), pa.int64(), mask=places < 0)
+        for name in wanted:
+            values = values.append_column(COLUMNS[name].field.with_nullable(True), known[name].take(indices))
+        return values
+
+
+_END_FIELDS = [COLUMNS[name].field for name in END_COLUMNS]
+
+
+def _scalars(item: MeasuredItem | DecidedItem) -> list[str]:
+    return [
+        name
+        for name in item.columns
+        if name not in END_COLUMNS and name in COLUMNS and COLUMNS[name].role is Role.SCALAR
+    ]
+
+
+class _Ends:
+    """How the rows of a part ended, as the items go by."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+        self._ends: dict[int, tuple[str, str, str, str | None]] = {}
+
+    @property
+    def alive(self) -> np.ndarray:
+        """Rows that have not ended yet: (n,) int64, ascending."""
+        return self._rows[~np.isin(self._rows, np.array(list(self._ends), np.int64))]
+
+    def set_aside(self, alive: np.ndarray, known: np.ndarray, step: str) -> None:
+        """Rows that the item should know and does not: their part was quarantined."""
+        for row in alive[~np.isin(alive, known)].tolist():
+            self._ends[row] = (
+                Outcome.FAILED,
+                step,
+                FailureReason.QUARANTINED,
+                "its part failed as often as is allowed",
+            )
+
+    def add(self, known: pa.Table, item: MeasuredItem | DecidedItem) -> None:
+        """Rows that ended in an item."""
+        rows = known["row"].to_pylist()
+        reasons, details = known["reason"].to_pylist(), known["detail"].to_pylist()
+        if isinstance(item, DecidedItem):
+            outcomes: list[str | None] = [Outcome.REJECTED.value] * len(rows)
+            steps: list[str | None] = [item.step] * len(rows)
+        else:
+            outcomes, steps = known["outcome"].to_pylist(), known["step"].to_pylist()
+        for row, outcome, step, reason, detail in zip(rows, outcomes, steps, reasons, details, strict=True):
+            if reason is not None:
+                self._ends[row] = (str(outcome), str(step), reason, detail)
+
+    def columns(self) -> list[pa.Array]:
+        """Outcome, step, reason and detail of every row."""
+        kept = (Outcome.KEPT.value, None, None, None)
+        ends = [self._ends.get(row, kept) for row in self._rows.tolist()]
+        return [pa.array([None if end[i] is None else str(end[i]) for end in ends], pa.string()) for i in range(4)]

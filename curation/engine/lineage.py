@@ -1,0 +1,136 @@
+"""The state of a run as workers see it: where the rows come from, and what was committed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from curation.contracts.source import Source, SourceIndex
+from curation.storage.column_groups import read_columns
+from curation.storage.layout import SOURCE_WORKSPACE, DecisionLayout, PhaseLayout
+from curation.storage.store import Store
+from schemas.columns import schema_of
+from schemas.records import DecisionCommit, PartCommit
+
+
+@dataclass(frozen=True)
+class MeasuredItem:
+    """A phase that has been run, and the columns it wrote."""
+
+    layout: PhaseLayout
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DecidedItem:
+    """An exchange that has been decided; `step` is its name."""
+
+    layout: DecisionLayout
+    step: str
+    columns: tuple[str, ...]
+    commit: DecisionCommit
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Everything before the present item. Can be pickled; reads only what was committed.
+
+    Attributes:
+        store: Rooted at the run's folder.
+        items: What was done so far, in order.
+    """
+
+    store: Store
+    source: Source
+    index: SourceIndex
+    part_rows: int
+    items: tuple[MeasuredItem | DecidedItem, ...] = ()
+    _workspace: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_workspace", self.store.child(SOURCE_WORKSPACE))
+
+    def then(self, item: MeasuredItem | DecidedItem) -> Lineage:
+        """The lineage with one item more."""
+        return Lineage(self.store, self.source, self.index, self.part_rows, (*self.items, item))
+
+    @property
+    def parts(self) -> int:
+        """Number of parts of the source."""
+        return -(-self.index.rows // self.part_rows)
+
+    def bounds(self, part: int) -> tuple[int, int]:
+        """First row of a part, and the row behind its last."""
+        start = part * self.part_rows
+        return start, min(start + self.part_rows, self.index.rows)
+
+    def source_rows(self, part: int) -> pa.Table:
+        """All rows of a part with every column of the source."""
+        return self.source.read(self.index, *self.bounds(part), self._workspace)
+
+    def live_rows(self, part: int) -> np.ndarray:
+        """Rows of a part that are still alive: (n,) int64, ascending. None, where a phase before set the part aside."""
+        last_decision = max((i for i, item in enumerate(self.items) if isinstance(item, DecidedItem)), default=None)
+        rows = np.arange(*self.bounds(part), dtype=np.int64)
+        # A verdict names every row that was alive then, so nothing before the last one has to be read.
+        for item in self.items[last_decision or 0 :]:
+            ends = self.ends(item, part, rows, ["reason"] if isinstance(item, DecidedItem) else ["outcome"])
+            rows = np.sort(ends["row"].to_numpy()[np.array(ends.column(1).is_null(), dtype=bool)])
+        return rows
+
+    def ends(self, item: MeasuredItem | DecidedItem, part: int, rows: np.ndarray, columns: Sequence[str]) -> pa.Table:
+        """`row` and columns that an item wrote, for those of the rows that it knows."""
+        if isinstance(item, DecidedItem):
+            folder = self.store.child(item.layout.folder)
+            return read_columns(folder, item.commit.file, columns, rows).select(["row", *columns])
+        commit = self.part_commit(item, part)
+        folder = self.store.child(item.layout.folder)
+        tables = [read_columns(folder, file, columns, rows) for file in commit.files] if commit else []
+        if not tables:
+            return _empty(columns)
+        return pa.concat_tables(tables, promote_options="default").select(["row", *columns])
+
+    def part_commit(self, item: MeasuredItem, part: int) -> PartCommit | None:
+        """The commit of a part, None where the phase has set it aside."""
+        try:
+            return PartCommit.model_validate_json(self.store.read_bytes(item.layout.commit(part)))
+        except FileNotFoundError:
+            return None
+
+    def columns_of(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> pa.Table:
+        """`row`, `key` and the named columns for the given rows of a part, in ascending order of rows.
+
+        Raises:
+            CorruptionError: A committed file does not hold a row that it should.
+        """
+        wanted = list(dict.fromkeys(columns))
+        own = [name for name in self.index.columns.names if name in wanted or name in ("row", "key")]
+        start, _ = self.bounds(part)
+        table = self.source_rows(part).select(own).take(pa.array(rows - start, pa.int64()))
+        for item in self.items:
+            made = [name for name in item.columns if name in wanted]
+            if made:
+                table = _joined(table, self.ends(item, part, rows, made), made)
+        return table.select([name for name in dict.fromkeys(["row", "key", *wanted]) if name in table.column_names])
+
+
+def _joined(table: pa.Table, values: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Adds columns by row; a row that `values` does not know gets nulls."""
+    held = values["row"].to_numpy()
+    order = np.argsort(held, kind="stable")
+    held = held[order]
+    rows = table["row"].to_numpy()
+    places = np.searchsorted(held, rows)
+    places[places == len(held)] = 0
+    found = held[places] == rows if len(held) else np.zeros(len(rows), dtype=bool)
+    indices = pa.array(order[places] if len(held) else np.zeros(len(rows), np.int64), pa.int64(), mask=~found)
+    for name in columns:
+        table = table.append_column(values.schema.field(name).with_nullable(True), values[name].take(indices))
+    return table
+
+
+def _empty(columns: Sequence[str]) -> pa.Table:
+    return schema_of(*dict.fromkeys(["row", *columns])).empty_table()

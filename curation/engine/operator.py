@@ -1,0 +1,60 @@
+"""The contract between what is to be done with a unit and the runner that does it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from curation.contracts.resources import Resources
+from schemas.records import UnitReport
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What an operator gives to the next one, or, from the last one, to the driver.
+
+    Attributes:
+        table: The rows on their way; None when the unit is done.
+        report: Set when the unit is done; the operators behind pass it on.
+    """
+
+    table: pa.Table | None = None
+    report: UnitReport | None = None
+
+
+class Operator(ABC):
+    """Work on one unit (a part or a shard) that a runner may repeat, move and kill at any time. Can be pickled."""
+
+    name: str
+    resources: Resources
+
+    def setup(self) -> None:  # noqa: B027 - most operators have nothing to set up
+        """Called once on the worker."""
+
+    @abstractmethod
+    def run(self, unit: int, table: pa.Table | None) -> Handover:
+        """Works on a unit; the first operator of a pipeline gets no table."""
+
+    def close(self) -> None:  # noqa: B027 - most operators have nothing to close
+        """Called once on the worker, after the last unit."""
+
+
+class Runner(Protocol):
+    """Runs a pipeline of operators over units, in this process or on a cluster."""
+
+    def run(
+        self,
+        operators: Sequence[Operator],
+        units: Sequence[int],
+        on_report: Callable[[UnitReport], None],
+    ) -> None:
+        """Calls `on_report` once for each unit; with `error` set, the unit was tried as often as is allowed."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of whatever the runner holds."""
+        ...

@@ -1,0 +1,199 @@
+"""Runs the stages of a phase over the live rows of a part, and holds each of them to its contract."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from curation.contracts.marks import MARK_COLUMNS
+from curation.contracts.stage import Stage, StreamingStage
+from curation.errors import StageError
+from schemas.columns import COLUMNS, Role, schema_of
+from schemas.outcomes import Outcome
+
+END_COLUMNS = ("outcome", "step", "reason", "detail")
+_END_SCHEMA = pa.schema([field.with_nullable(True) for field in schema_of(*END_COLUMNS)])
+
+
+class StageChain:
+    """Stages that share a worker: nothing is copied between them, and dead rows never reach the next one.
+
+    Args:
+        stages: In the order of the recipe.
+        needed_later: Columns that must outlive the chain though they are transient, because stages of the
+            same phase on another worker read them.
+    """
+
+    def __init__(self, stages: Sequence[Stage], needed_later: frozenset[str] = frozenset()) -> None:
+        self.stages = tuple(stages)
+        self._needed_later = needed_later
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def setup(self) -> None:
+        """Sets up every stage."""
+        for stage in self.stages:
+            stage.setup()
+
+    def close(self) -> None:
+        """Closes every stage."""
+        for stage in self.stages:
+            stage.close()
+
+    def run(self, table: pa.Table, part: int) -> pa.Table:
+        """The rows of the table in their order, with what was measured and the four columns of `END_COLUMNS`.
+
+        Rows that ended in an earlier chain of the phase (`outcome` set) pass unchanged.
+
+        Raises:
+            StageError: A stage broke its contract.
+        """
+        self.seconds.clear()
+        ended: list[pa.Table] = []
+        alive = table
+        if "outcome" in table.column_names:
+            dead = np.array(table["outcome"].is_valid())
+            ended.append(table.filter(pa.array(dead)))
+            alive = table.filter(pa.array(~dead)).drop_columns(list(END_COLUMNS))
+        survivors = list(self._from(0, alive, part, ended))
+        done = [_without_end(piece) for piece in survivors] + ended
+        result = pa.concat_tables(done, promote_options="default")
+        return _in_order_of(result, table)
+
+    def _from(self, index: int, alive: pa.Table, part: int, ended: list[pa.Table]) -> Iterator[pa.Table]:
+        """Yields the survivors of the stages from `index` on."""
+        if index == len(self.stages):
+            yield alive
+            return
+        stage = self.stages[index]
+        if isinstance(stage, StreamingStage):
+            behind = self._rowwise_end(index + 1)
+            pieces = []
+            for chunk in self._timed_stream(stage, alive):
+                rows = _rows_of(alive, chunk)
+                pieces.append(
+                    self._straight(index + 1, behind, self._merge(index, rows, chunk, part, ended), part, ended)
+                )
+            survivors = pa.concat_tables([self._nothing(index, behind, alive), *pieces])
+            yield from self._from(behind, survivors, part, ended)
+        else:
+            yield from self._from(index + 1, self._straight(index, index + 1, alive, part, ended), part, ended)
+
+    def _nothing(self, start: int, stop: int, alive: pa.Table) -> pa.Table:
+        """No rows, with the columns that survivors of these stages have."""
+        rows = alive.slice(0, 0)
+        for index in range(start, stop):
+            for name in self.stages[index].spec.adds:
+                rows = rows.append_column(COLUMNS[name].field, pa.array([], COLUMNS[name].type))
+            rows = rows.drop_columns(self._no_longer_needed(index, rows))
+        return rows
+
+    def _rowwise_end(self, index: int) -> int:
+        while index < len(self.stages) and self.stages[index].spec.rowwise:
+            index += 1
+        return index
+
+    def _straight(self, start: int, stop: int, alive: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
+        for index in range(start, stop):
+            stage = self.stages[index]
+            begin = time.perf_counter()
+            result = stage.process(self._input_of(stage, alive))
+            self.seconds[stage.config.step_name] += time.perf_counter() - begin
+            alive = self._merge(index, alive, result, part, ended)
+        return alive
+
+    def _timed_stream(self, stage: StreamingStage, alive: pa.Table) -> Iterator[pa.Table]:
+        chunks = stage.stream(self._input_of(stage, alive))
+        while True:
+            begin = time.perf_counter()
+            chunk = next(chunks, None)
+            self.seconds[stage.config.step_name] += time.perf_counter() - begin
+            if chunk is None:
+                return
+            yield chunk
+
+    @staticmethod
+    def _input_of(stage: Stage, alive: pa.Table) -> pa.Table:
+        return alive.select(list(dict.fromkeys(["row", "key", *stage.spec.requires])))
+
+    def _merge(self, index: int, rows: pa.Table, result: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
+        """Adds a stage's columns to its rows, moves the marked ones to `ended` and returns the others."""
+        stage = self.stages[index]
+        _check_result(stage, rows, result, part)
+        for name in stage.spec.adds:
+            rows = rows.append_column(COLUMNS[name].field, result[name])
+        rows = rows.drop_columns(self._no_longer_needed(index, rows))
+        if "outcome" not in result.column_names:
+            return rows
+        dead = np.array(result["outcome"].is_valid())
+        if dead.any():
+            marks = result.select(list(MARK_COLUMNS)).filter(pa.array(dead))
+            ended.append(_end(rows.filter(pa.array(dead)), marks, stage.config.step_name))
+            rows = rows.filter(pa.array(~dead))
+        return rows
+
+    def _no_longer_needed(self, index: int, rows: pa.Table) -> list[str]:
+        later = {name for stage in self.stages[index + 1 :] for name in stage.spec.requires} | self._needed_later
+        return [
+            name
+            for name in rows.column_names
+            if name in COLUMNS and COLUMNS[name].role is Role.TRANSIENT and name not in later
+        ]
+
+
+def _rows_of(alive: pa.Table, chunk: pa.Table) -> pa.Table:
+    places = np.searchsorted(alive["row"].to_numpy(), chunk["row"].to_numpy())
+    return alive.take(pa.array(places, pa.int64()))
+
+
+def _in_order_of(result: pa.Table, table: pa.Table) -> pa.Table:
+    order = np.argsort(result["row"].to_numpy(), kind="stable")
+    result = result.take(pa.array(order, pa.int64()))
+    wanted = np.sort(table["row"].to_numpy())
+    if not np.array_equal(result["row"].to_numpy(), wanted):
+        raise AssertionError("the chain lost or doubled rows")
+    return result
+
+
+def _end(rows: pa.Table, marks: pa.Table, step: str) -> pa.Table:
+    outcomes = marks["outcome"].to_pylist()
+    reasons = [
+        f"{step}.{reason}" if outcome == Outcome.REJECTED else reason
+        for outcome, reason in zip(outcomes, marks["reason"].to_pylist(), strict=True)
+    ]
+    columns = [outcomes, [step] * len(outcomes), reasons, marks["detail"].to_pylist()]
+    for field, values in zip(_END_SCHEMA, columns, strict=True):
+        rows = rows.append_column(field, pa.array(values, field.type))
+    # A transient column of a dead row is read by nobody any more.
+    return rows.drop_columns(
+        [name for name in rows.column_names if name in COLUMNS and COLUMNS[name].role is Role.TRANSIENT]
+    )
+
+
+def _without_end(alive: pa.Table) -> pa.Table:
+    for field in _END_SCHEMA:
+        alive = alive.append_column(field, pa.nulls(alive.num_rows, field.type))
+    return alive
+
+
+def _check_result(stage: Stage, rows: pa.Table, result: pa.Table, part: int) -> None:
+    """Holds a stage to its contract. Raises StageError."""
+    name = stage.config.step_name
+    if not isinstance(result, pa.Table):
+        raise StageError(f"returned a {type(result).__name__}, not a table", stage=name, part=part)
+    if not result["row"].equals(rows["row"]):
+        raise StageError("did not return the rows it was given, in their order", stage=name, part=part)
+    for added in stage.spec.adds:
+        if added not in result.column_names:
+            raise StageError(f"declares the column {added} but did not add it", stage=name, part=part)
+        expected = COLUMNS[added].type
+        if result.schema.field(added).type != expected:
+            found = result.schema.field(added).type
+            raise StageError(f"the column {added} is {found}, not {expected}", stage=name, part=part)
+    known = {"row", "key", *stage.spec.requires, *stage.spec.adds, *MARK_COLUMNS}
+    unknown = [column for column in result.column_names if column not in known]
+    if unknown:
+        raise StageError(f"added columns that it does not declare: {', '.join(unknown)}", stage=name, part=part)

@@ -1,0 +1,1 @@
+"""References to models, how they are loaded, and the two that come with the package."""

@@ -1,0 +1,89 @@
+"""Which addresses and ports may be reached: the public internet, and what a recipe allows beside it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Iterable
+
+from curation.net.failures import FetchFailure
+from schemas.outcomes import FailureReason
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# Special-purpose blocks that ipaddress of Python 3.11 takes for public ones.
+_SPECIAL = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
+
+
+class AddressPolicy:
+    """Decides on addresses and ports.
+
+    Public unicast addresses are allowed. Private, loopback, link-local, multicast, unspecified,
+    reserved and documentation ones are not, unless they lie in an allowed network; an IPv6
+    address that carries an IPv4 one (mapped, NAT64, 6to4, Teredo) is judged by what it carries.
+    """
+
+    def __init__(self, allow_networks: Iterable[str] = (), allow_ports: Collection[int] | None = (80, 443)) -> None:
+        """Takes networks in CIDR notation and ports; None allows every port. Raises ValueError for no network."""
+        self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in allow_networks)
+        self._ports = None if allow_ports is None else frozenset(allow_ports)
+
+    def allows_port(self, port: int) -> bool:
+        """Whether a connection to the port may be made."""
+        return self._ports is None or port in self._ports
+
+    def allows_address(self, text: str) -> bool:
+        """Whether a connection to the address may be made, given as `socket` writes it, with or without a zone."""
+        address = ipaddress.ip_address(text.partition("%")[0])
+        carried = _carried_address(address)
+        if any(_lies_in(address, network) or _lies_in(carried, network) for network in self._networks):
+            return True
+        return _is_public(carried)
+
+    def require_port(self, port: int) -> None:
+        """Raises FetchFailure for a port that may not be reached."""
+        if not self.allows_port(port):
+            raise FetchFailure(FailureReason.BLOCKED_PORT, f"port {port}")
+
+    def require_literal(self, host: str) -> None:
+        """Raises FetchFailure if the host is an address that may not be reached; says nothing of names."""
+        try:
+            allowed = self.allows_address(host)
+        except ValueError:
+            return
+        if not allowed:
+            raise FetchFailure(FailureReason.BLOCKED_ADDRESS, host)
+
+
+def canonical_ipv4(host: str) -> str | None:
+    """The dotted quad that the C library makes of a host such as `2130706433`, `0177.0.0.1` or `0x7f.1`, or None."""
+    if not host or not (host[0].isascii() and host[0].isdigit()):
+        return None
+    try:
+        return str(ipaddress.IPv4Address(socket.inet_aton(host)))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _lies_in(address: Address, network: Network) -> bool:
+    return address.version == network.version and address in network
+
+
+def _carried_address(address: Address) -> Address:
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
+
+
+def _is_public(address: Address) -> bool:
+    if address.is_multicast or not address.is_global:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        return address in _GLOBAL_UNICAST
+    return not address.is_reserved and not any(address in network for network in _SPECIAL)

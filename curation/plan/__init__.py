@@ -1,0 +1,1 @@
+"""From a recipe to a plan: phases, column needs, fingerprints, sizes of worker pools. Pure functions."""

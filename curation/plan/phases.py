@@ -1,0 +1,163 @@
+"""Cuts the steps of a recipe into phases, decisions and a delivery, and folds the needs for columns through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from curation.contracts.exchange import Exchange
+from curation.contracts.sink import Sink
+from curation.contracts.source import Source
+from curation.contracts.stage import Stage
+from curation.errors import PlanError
+from curation.recipe.mistakes import did_you_mean
+from curation.recipe.model import Recipe
+from schemas.columns import COLUMNS, Role
+
+ALWAYS_GIVEN = ("row", "key")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A run of stages that is measured in one go, one commit per part.
+
+    Attributes:
+        needs: Columns read from outside the phase, `row` and `key` apart.
+        persists: Columns of the source that are written along, because a later exchange reads them.
+    """
+
+    stages: tuple[Stage, ...]
+    needs: tuple[str, ...] = ()
+    persists: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The names of its steps, which also name its folder."""
+        return "-".join(stage.config.step_name for stage in self.stages) or "source"
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """Columns it writes, those of its stages that are not transient."""
+        made = [name for stage in self.stages for name in stage.spec.adds if COLUMNS[name].role is not Role.TRANSIENT]
+        return tuple(made)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One exchange."""
+
+    exchange: Exchange
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.exchange.config.step_name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done, in order.
+
+    Attributes:
+        producers: For every column, the item that makes it; None for the source.
+    """
+
+    source: Source
+    items: tuple[Phase | Decision, ...]
+    sink: Sink | None
+    producers: dict[str, Phase | Decision | None] = field(default_factory=dict)
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The measuring items."""
+        return tuple(item for item in self.items if isinstance(item, Phase))
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """The plan of a recipe. Looks at no data.
+
+    Raises:
+        PlanError: With one line for each step that reads a column which nobody makes, or makes one again.
+    """
+    _check_columns(recipe)
+    runs = list(_cut(recipe))
+    carried = {"url", "caption", *recipe.source.carried}
+    wanted = {
+        name for item in runs if isinstance(item, Decision) for name in item.exchange.spec.requires if name in carried
+    }
+    if wanted and not isinstance(runs[0], Phase):
+        runs.insert(0, Phase(stages=()))
+    items: list[Phase | Decision] = []
+    producers: dict[str, Phase | Decision | None] = dict.fromkeys((*ALWAYS_GIVEN, *sorted(carried)))
+    for item in runs:
+        if isinstance(item, Phase):
+            persists = tuple(sorted(wanted)) if not items else ()
+            item = Phase(item.stages, _needs(item.stages), persists)
+            producers.update(dict.fromkeys(item.adds, item))
+        else:
+            producers.update(dict.fromkeys(item.exchange.spec.adds, item))
+        items.append(item)
+    return Plan(recipe.source, tuple(items), recipe.sink, producers)
+
+
+def _cut(recipe: Recipe) -> Iterator[Phase | Decision]:
+    stages: list[Stage] = []
+    for step in recipe.steps:
+        if isinstance(step, Stage):
+            stages.append(step)
+        if stages and (not isinstance(step, Stage) or step.spec.decides):
+            yield Phase(tuple(stages))
+            stages = []
+        if isinstance(step, Exchange):
+            yield Decision(step)
+    if stages:
+        yield Phase(tuple(stages))
+
+
+def _needs(stages: Iterable[Stage]) -> tuple[str, ...]:
+    made: set[str] = set(ALWAYS_GIVEN)
+    needs: dict[str, None] = {}
+    for stage in stages:
+        needs.update(dict.fromkeys(name for name in stage.spec.requires if name not in made))
+        made.update(stage.spec.adds)
+    return tuple(needs)
+
+
+def _check_columns(recipe: Recipe) -> None:
+    available = {*ALWAYS_GIVEN, "url", "caption", *recipe.source.carried}
+    transient: dict[str, str] = {}
+    mistakes = []
+    for index, step in enumerate(recipe.steps):
+        where = f"{recipe.origin}: steps.{index} ({step.config.step_name})"
+        spec = step.spec
+        if not isinstance(step, Stage) or (index and _ends_phase(recipe.steps[index - 1])):
+            transient = {}
+        for name in spec.requires:
+            if name not in available and name not in transient:
+                mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, available)}")
+        for name in spec.adds:
+            if name in available:
+                mistakes.append(
+                    f"{where}: makes the column {name}, which is there already; remove one of the two steps"
+                )
+            elif name not in COLUMNS:
+                mistakes.append(f"{where}: makes the column {name}, which schemas/columns.py does not list")
+            elif COLUMNS[name].role is Role.TRANSIENT:
+                transient[name] = step.config.step_name
+            else:
+                available.add(name)
+    if mistakes:
+        raise PlanError("\n".join(mistakes))
+
+
+def _ends_phase(step: object) -> bool:
+    return not isinstance(step, Stage) or step.spec.decides
+
+
+def _who_makes(name: str, recipe: Recipe, available: set[str]) -> str:
+    makers = [step.config.step_name for step in recipe.steps if name in step.spec.adds]
+    if not makers:
+        return f"which no step makes{did_you_mean(name, sorted(available))}"
+    if name in COLUMNS and COLUMNS[name].role is Role.TRANSIENT:
+        return f"which {makers[0]} makes for the steps right behind it alone; put no exchange between the two"
+    return f"which {makers[0]} makes only later; put {makers[0]} before it"

@@ -1,0 +1,1 @@
+"""The recipe: its model, how it is loaded, and how its mistakes are told."""

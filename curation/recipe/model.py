@@ -1,0 +1,56 @@
+"""The recipe: a source, ordered steps, and how the run is cut into parts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from curation.catalogue import Step
+from curation.contracts.config import Config, Tuning
+from curation.contracts.sink import Sink
+from curation.contracts.source import Source
+
+
+class RunSettings(Config):
+    """How the work is cut and retried."""
+
+    part_rows: int = Field(2000, ge=1, description="Input rows of one part, the unit of work, retry and commit.")
+    max_tries: Tuning[int] = Field(3, ge=1, description="Tries of a part before it is set aside (quarantined).")
+    max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe whose every setting was validated and whose steps were built.
+
+    Attributes:
+        origin: Where it was read from, for messages.
+    """
+
+    name: str
+    source: Source
+    steps: tuple[Step, ...]
+    run: RunSettings
+    origin: str
+
+    @property
+    def sink(self) -> Sink | None:
+        """The last step, where it delivers."""
+        last = self.steps[-1] if self.steps else None
+        return last if isinstance(last, Sink) else None
+
+    def resolved(self) -> dict[str, Any]:
+        """The recipe with every setting spelled out, defaults included, as JSON values."""
+        return {
+            "name": self.name,
+            "source": _settings(self.source.config),
+            "steps": [_settings(step.config) for step in self.steps],
+            "run": _settings(self.run),
+        }
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return dict(json.loads(config.model_dump_json()))

@@ -1,0 +1,72 @@
+"""`--set a.b=c`: replaces one value of a recipe before it is validated."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from curation.errors import RecipeError
+from curation.recipe.yaml_document import parse_yaml
+
+
+def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Applies overrides in place.
+
+    The path's first name is a key of the recipe or the name of a step; in a list, an entry is found by its
+    place or by its `name`, `kind` or `column`. The value is read as YAML.
+
+    Raises:
+        RecipeError: An override is not of the form, or its path leads nowhere.
+    """
+    for override in overrides:
+        path, separator, text = override.partition("=")
+        names = path.strip().split(".")
+        if not separator or not all(names):
+            raise RecipeError(f"--set {override}: write it as path=value, such as select.rules.0.min=0.25")
+        if names[0] not in values and _entry(values.get("steps"), names[0]) is not None:
+            names.insert(0, "steps")
+        target: Any = values
+        for name in names[:-1]:
+            target = _descend(target, name, override)
+        _assign(target, names[-1], parse_yaml(text, f"--set {override}").values, override)
+
+
+def _entry(entries: Any, name: str) -> int | None:
+    if not isinstance(entries, list):
+        return None
+    if name.isdigit() and int(name) < len(entries):
+        return int(name)
+    for field in ("name", "kind", "column"):
+        for index, entry in enumerate(entries):
+            if isinstance(entry, dict) and entry.get(field) == name:
+                return index
+    return None
+
+
+def _descend(target: Any, name: str, override: str) -> Any:
+    if isinstance(target, dict):
+        if name in target:
+            return target[name]
+        if name == "run":
+            return target.setdefault(name, {})
+        raise RecipeError(f"--set {override}: there is no {name!r}{_nearest(name, target)}")
+    index = _entry(target, name)
+    if index is None:
+        known = [str(entry.get("name") or entry.get("kind")) for entry in target or [] if isinstance(entry, dict)]
+        raise RecipeError(f"--set {override}: there is no entry {name!r}{_nearest(name, known)}")
+    return target[index]
+
+
+def _assign(target: Any, name: str, value: Any, override: str) -> None:
+    if isinstance(target, dict):
+        target[name] = value
+    elif (index := _entry(target, name)) is not None:
+        target[index] = value
+    else:
+        raise RecipeError(f"--set {override}: {name!r} names nothing that can be set")
+
+
+def _nearest(name: str, known: Any) -> str:
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""

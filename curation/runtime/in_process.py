@@ -1,0 +1,64 @@
+"""The runner without Ray: one unit after the other in this process, with the same results to the byte."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from curation.engine.operator import Handover, Operator
+from curation.errors import CorruptionError
+from curation.runtime.attempts import attempt
+from schemas.records import UnitReport
+
+FIRST_BACKOFF_S = 0.1
+
+
+class InProcessRunner:
+    """Runs pipelines in this process. A crash of a stage's native code takes the process with it.
+
+    Args:
+        max_tries: Tries of a unit before it is reported with its error.
+    """
+
+    def __init__(self, max_tries: int = 3) -> None:
+        self._max_tries = max_tries
+
+    def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
+        """Calls `on_report` once for each unit.
+
+        Raises:
+            CorruptionError: What a unit found.
+        """
+        for operator in operators:
+            operator.setup()
+        try:
+            for unit in units:
+                report = self._tried(operators, unit)
+                if report.fatal:
+                    raise CorruptionError(report.error or "")
+                on_report(report)
+        finally:
+            for operator in operators:
+                operator.close()
+
+    def _tried(self, operators: Sequence[Operator], unit: int) -> UnitReport:
+        backoff_s = FIRST_BACKOFF_S
+        for left in range(self._max_tries - 1, -1, -1):
+            report = _run_once(operators, unit)
+            if report.error is None or report.fatal or not left:
+                return report
+            time.sleep(backoff_s)
+            backoff_s *= 2
+        raise AssertionError("max_tries is at least 1")
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def _run_once(operators: Sequence[Operator], unit: int) -> UnitReport:
+    handover = Handover()
+    for operator in operators:
+        handover = attempt(operator, unit, handover.table)
+        if handover.report is not None:
+            return handover.report
+    raise AssertionError("the last operator of a pipeline reports")

@@ -1,0 +1,184 @@
+"""The runner on Ray Data: one row and one block per unit, every operator a pool of actors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext
+
+from curation.engine.operator import Handover, Operator
+from curation.errors import CorruptionError
+from curation.plan.sizing import ClusterResources, size_pools
+from curation.runtime.attempts import attempt
+from curation.runtime.units_source import UnitsSource
+from schemas.records import UnitReport
+
+logger = logging.getLogger(__name__)
+
+
+class RayRunner:
+    """Runs pipelines on a Ray cluster: the one at `address` or RAY_ADDRESS, or one of its own on this machine.
+
+    Args:
+        max_tries: Tries of a unit before it is reported with its error; a crashed worker counts as a try.
+        max_workers: Most workers of one operator.
+    """
+
+    def __init__(self, max_tries: int = 3, max_workers: int | None = None, address: str | None = None) -> None:
+        self._max_tries = max_tries
+        self._max_workers = max_workers
+        self._address = address
+        self._started = False
+
+    def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
+        """Calls `on_report` once for each unit.
+
+        Raises:
+            PlanError: The operators do not fit the cluster.
+            CorruptionError: What a unit found.
+        """
+        self._start()
+        sizes = size_pools(
+            [(operator.name, operator.resources) for operator in operators],
+            cluster_resources(),
+            len(units),
+            self._max_workers,
+        )
+        tries = _TriesActor.remote(self._max_tries)  # type: ignore[attr-defined]
+        pending = list(units)
+        while pending:
+            failed: list[int] = []
+            for report in self._once(operators, sizes, pending, tries):
+                if report.fatal:
+                    raise CorruptionError(report.error or "")
+                if report.error is not None and not ray.get(tries.exhausted.remote(report.unit)):
+                    failed.append(report.unit)
+                else:
+                    on_report(report)
+            pending = sorted(failed)
+        ray.kill(tries)
+
+    def _start(self) -> None:
+        if self._started or ray.is_initialized():
+            return
+        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        self._started = True
+
+    def _once(
+        self, operators: Sequence[Operator], sizes: Sequence[int], units: Sequence[int], tries: Any
+    ) -> Iterator[UnitReport]:
+        """Yields a report for each unit as it is done."""
+        _quiet()
+        # With CPUs of their own the read tasks would wait for ever behind actors that hold them all.
+        rows = ray.data.read_datasource(UnitsSource(units), num_cpus=0, override_num_blocks=len(units))
+        for place, (operator, size) in enumerate(zip(operators, sizes, strict=True)):
+            rows = rows.map_batches(
+                _Worker,
+                fn_constructor_args=(ray.put(operator), place == 0, tries),
+                batch_size=None,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                compute=ActorPoolStrategy(size=size),
+                num_cpus=operator.resources.cpus,
+                num_gpus=operator.resources.gpus or None,
+                memory=operator.resources.memory_bytes,
+                # A dead worker is replaced and its unit tried again; the count of tries ends what would be endless.
+                max_restarts=-1,
+                max_task_retries=-1,
+            )
+        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            table: pa.Table = batch
+            for document in table["report"].to_pylist():
+                yield UnitReport.model_validate_json(document)
+
+    def close(self) -> None:
+        """Stops Ray, if this runner has started it."""
+        if self._started:
+            ray.shutdown()
+            self._started = False
+
+
+def cluster_resources() -> ClusterResources:
+    """CPUs and GPUs of the whole cluster, whoever holds them."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return ClusterResources(cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0))
+
+
+def _quiet() -> None:
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.verbose_progress = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@ray.remote(num_cpus=0)
+class _TriesActor:
+    """Counts how often each unit was begun, so that one that kills its worker is not tried for ever."""
+
+    def __init__(self, max_tries: int) -> None:
+        self._max_tries = max_tries
+        self._begun: dict[int, int] = {}
+
+    def begin(self, unit: int) -> bool:
+        """Counts a try; False if the unit has had all of its tries."""
+        self._begun[unit] = self._begun.get(unit, 0) + 1
+        return self._begun[unit] <= self._max_tries
+
+    def exhausted(self, unit: int) -> bool:
+        """Whether the unit has no try left."""
+        return self._begun.get(unit, 0) >= self._max_tries
+
+
+class _Worker:
+    """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
+
+    def __init__(self, operator: ray.ObjectRef[Operator], first: bool, tries: Any) -> None:
+        self._operator = ray.get(operator)
+        self._first = first
+        self._tries = tries
+        self._operator.setup()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows = [self._row(batch.slice(i, 1)) for i in range(batch.num_rows)]
+        return pa.concat_tables(rows)
+
+    def _row(self, row: pa.Table) -> pa.Table:
+        unit = row["unit"][0].as_py()
+        if self._first:
+            return _pack(unit, self._begin(unit))
+        if row["report"][0].is_valid:
+            return row
+        return _pack(unit, attempt(self._operator, unit, _unpack(row)))
+
+    def _begin(self, unit: int) -> Handover:
+        if ray.get(self._tries.begin.remote(unit)):
+            return attempt(self._operator, unit, None)
+        error = f"{self._operator.name} crashed its worker at every try"
+        return Handover(report=UnitReport(unit=unit, error=error))
+
+
+_ROW = pa.schema([("unit", pa.int64()), ("payload", pa.large_binary()), ("report", pa.string())])
+
+
+def _pack(unit: int, handover: Handover) -> pa.Table:
+    payload: pa.Buffer | None = None
+    if handover.table is not None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, handover.table.schema) as writer:
+            writer.write_table(handover.table)
+        payload = sink.getvalue()
+    report = handover.report.model_dump_json() if handover.report else None
+    return pa.table(
+        {"unit": [unit], "payload": pa.array([payload], pa.large_binary()), "report": pa.array([report], pa.string())},
+        schema=_ROW,
+    )
+
+
+def _unpack(row: pa.Table) -> pa.Table:
+    return pa.ipc.open_stream(row["payload"][0].as_buffer()).read_all()

@@ -1,0 +1,132 @@
+"""Column groups: Parquet files that hold some columns of some rows, written once and read by row."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.errors import CorruptionError
+from curation.storage.store import Store
+from schemas.columns import COLUMNS, Role
+from schemas.records import FileRecord
+
+PAYLOAD_ROW_GROUP = 128
+"""Rows of a row group where there are images: a shard that needs a few rows of a part reads a few megabytes."""
+SCALAR_ROW_GROUP = 65_536
+_REPETITIVE = frozenset(
+    {"outcome", "step", "reason", "content_type", "image_format", "original_format", "clip_model", "text_language"}
+)
+
+
+class _HashingFile:
+    """Passes writes on and hashes them, so that nothing is read again for its checksum."""
+
+    def __init__(self, file: object) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self.size = 0
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        """Writes to the file below."""
+        view = memoryview(data)
+        self.sha256.update(view)
+        self.size += view.nbytes
+        self._file.write(view)  # type: ignore[attr-defined]
+        return view.nbytes
+
+    def flush(self) -> None:
+        """Left to the file below, when it closes."""
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.size
+
+    def close(self) -> None:
+        """The file below is closed by whoever opened it."""
+        self.closed = True
+
+
+def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
+    """Writes a table: the same bytes for the same values."""
+    heavy = [name for name in table.column_names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
+    with store.open_write(path) as raw:
+        file = _HashingFile(raw)
+        pq.write_table(
+            table,
+            file,
+            row_group_size=PAYLOAD_ROW_GROUP if heavy else SCALAR_ROW_GROUP,
+            # Images are compressed already: zstd would burn time on them for a percent.
+            compression={name: "NONE" if name == "image" else "ZSTD" for name in _leaf_names(table.schema)},
+            use_dictionary=[name for name in table.column_names if name in _REPETITIVE],
+            write_statistics=["row"] if heavy else True,
+            store_schema=True,
+        )
+    return FileRecord(path=path, rows=table.num_rows, size_bytes=file.size, sha256=file.sha256.hexdigest())
+
+
+def _leaf_names(schema: pa.Schema) -> list[str]:
+    return [leaf for field in schema for leaf in _leaves(field.name, field.type)]
+
+
+def _leaves(prefix: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return _leaves(f"{prefix}.list.element", kind.value_type)
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in _leaves(f"{prefix}.{field.name}", field.type)]
+    return [prefix]
+
+
+def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
+    """Reads columns of a file, for the given rows alone if any are given; row groups without any are not read.
+
+    Args:
+        rows: (n,) int64, sorted.
+
+    Raises:
+        CorruptionError: The file is gone or is no longer what was committed.
+    """
+    try:
+        with store.open_read(file.path) as raw, pq.ParquetFile(raw) as parquet:
+            names = list(dict.fromkeys(["row", *columns]))
+            if parquet.metadata.num_rows != file.rows:
+                raise CorruptionError(
+                    f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}"
+                )
+            if rows is None:
+                return parquet.read(names)
+            return _read_selected(parquet, names, rows)
+    except FileNotFoundError as error:
+        raise CorruptionError(f"{store.locate(file.path)}: was committed but is gone") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptionError(f"{store.locate(file.path)}: cannot be read as Parquet: {error}") from error
+
+
+def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) -> pa.Table:
+    """Reads the keys of the row groups whose range meets the rows, then the other columns where a row is held."""
+    groups, masks = [], []
+    for group in _groups_in_range(parquet, rows):
+        held = parquet.read_row_group(group, ["row"])["row"].to_numpy()
+        wanted = np.isin(held, rows, assume_unique=True)
+        if wanted.any():
+            groups.append(group)
+            masks.append(wanted)
+    if not groups:
+        return parquet.schema_arrow.empty_table().select(names)
+    table = parquet.read_row_groups(groups, names)
+    mask = np.concatenate(masks)
+    return table if mask.all() else table.filter(pa.array(mask))
+
+
+def _groups_in_range(parquet: pq.ParquetFile, rows: np.ndarray) -> Iterator[int]:
+    if not len(rows):
+        return
+    column = parquet.schema_arrow.names.index("row")
+    for group in range(parquet.num_row_groups):
+        statistics = parquet.metadata.row_group(group).column(column).statistics
+        if statistics is None or (statistics.min <= rows[-1] and statistics.max >= rows[0]):
+            yield group

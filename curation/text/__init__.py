@@ -1,0 +1,1 @@
+"""What can be said about an alt-text without looking at its picture."""

@@ -1,0 +1,1 @@
+"""Trains dual encoders and captioners on WebDataset shards."""

@@ -1,0 +1,102 @@
+"""The architectures of this package: compact models for pictures of 64 by 64 pixels."""
+
+from copy import deepcopy
+from dataclasses import asdict
+from typing import Any
+
+from curation.errors import RecipeError
+from curation.models.suggestions import nearest
+
+_TEXT = {
+    "context_length": 32,
+    "vocab_size": 320,
+    "hf_tokenizer_name": "local",
+    "pool_type": "eos",
+    "eos_id": 3,
+    "pad_id": 0,
+}
+_PREPROCESS = {
+    "size": 64,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.25, 0.25, 0.25],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+
+_DUAL_ENCODERS: dict[str, dict[str, Any]] = {
+    "tiny-clip": {
+        "embed_dim": 128,
+        "vision_cfg": {
+            "image_size": 64,
+            "patch_size": 8,
+            "width": 192,
+            "layers": 4,
+            "head_width": 64,
+            "pool_type": "avg",
+            "no_ln_pre": True,
+        },
+        "text_cfg": {**_TEXT, "width": 128, "heads": 2, "layers": 3},
+    },
+}
+
+_CAPTIONERS: dict[str, dict[str, Any]] = {
+    "tiny-blip": {
+        "vision_config": {
+            "image_size": 64,
+            "patch_size": 8,
+            "hidden_size": 192,
+            "intermediate_size": 768,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 3,
+            "initializer_range": 0.02,
+        },
+        "text_config": {
+            "hidden_size": 128,
+            "intermediate_size": 512,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 2,
+            "projection_dim": 128,
+            "max_position_embeddings": 64,
+            "vocab_size": 320,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+            "sep_token_id": 3,
+        },
+        "projection_dim": 128,
+        "image_text_hidden_size": 128,
+    },
+}
+
+
+def dual_encoder_config(name: str) -> dict[str, Any]:
+    """Returns what `open_clip_config.json` says of an architecture: `model_cfg`, `preprocess_cfg`.
+
+    Raises:
+        RecipeError: if neither this package nor open_clip knows the name.
+    """
+    if name in _DUAL_ENCODERS:
+        return deepcopy({"model_cfg": _DUAL_ENCODERS[name], "preprocess_cfg": _PREPROCESS})
+    from open_clip import get_model_config, list_models
+    from open_clip.transform import PreprocessCfg
+
+    config = get_model_config(name) if ":" not in name else None
+    if config is None:
+        known = [*_DUAL_ENCODERS, *list_models()]
+        raise RecipeError(f"model: no architecture is called {name!r}{nearest(name, known)}")
+    preprocess = asdict(PreprocessCfg(size=config["vision_cfg"].get("image_size", 224)))
+    return {"model_cfg": config, "preprocess_cfg": preprocess}
+
+
+def captioner_config(name: str) -> dict[str, Any]:
+    """Returns the settings of a BLIP architecture of this package.
+
+    Raises:
+        RecipeError: if no architecture has the name.
+    """
+    if name not in _CAPTIONERS:
+        raise RecipeError(
+            f"model: no captioner is called {name!r}{nearest(name, _CAPTIONERS)} "
+            f"(there are {', '.join(_CAPTIONERS)})"
+        )
+    return deepcopy(_CAPTIONERS[name])

@@ -1,0 +1,35 @@
+"""Chooses the texts of a sample."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from jobs.training.config import DataConfig
+from jobs.training.streams import ShardSample
+
+
+def choose_caption(sample: ShardSample, config: DataConfig, draw: np.random.Generator) -> str:
+    """Returns one of a sample's captions, as the configuration says; may be empty."""
+    alt = sample.files.get("txt", b"").decode("utf-8", "replace").strip()
+    coin = draw.random()
+    if config.caption == "alt" or (config.caption == "mix" and coin >= config.synthetic_share):
+        return alt
+    texts = [
+        str(entry["text"])
+        for entry in facts_of(sample).get("captions") or ()
+        if config.caption_models is None or entry.get("model") in config.caption_models
+    ]
+    return texts[int(draw.integers(len(texts)))] if texts else alt
+
+
+def choose_hard_negative(sample: ShardSample, draw: np.random.Generator) -> str | None:
+    """Returns one of a sample's almost right texts, or None if it has none."""
+    texts = facts_of(sample).get("hard_negatives") or ()
+    return str(texts[int(draw.integers(len(texts)))]) if texts else None
+
+
+def facts_of(sample: ShardSample) -> dict[str, Any]:
+    """Returns a sample's `.json`, or an empty dict."""
+    body = sample.files.get("json")
+    return dict(json.loads(body)) if body else {}

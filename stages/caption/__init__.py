@@ -1,0 +1,1 @@
+"""Stages that write captions for images."""

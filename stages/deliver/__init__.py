@@ -1,0 +1,1 @@
+"""Sinks: what leaves a run, and how it is checked."""

@@ -1,0 +1,1 @@
+"""Stages that turn images and texts into embeddings and scores."""

@@ -1,0 +1,1 @@
+"""Stages that give images their fingerprints."""

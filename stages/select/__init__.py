@@ -1,0 +1,1 @@
+"""Exchanges that decide which rows stay."""

@@ -1,0 +1,1 @@
+"""Stages that clean and judge alt-texts."""
