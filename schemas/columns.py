@@ -111,6 +111,7 @@ def _model_columns() -> list[Column]:
         Column("image_embedding", EMBEDDING_TYPE, "CLIP image embedding", role=Role.PAYLOAD),
         Column("text_embedding", EMBEDDING_TYPE, "CLIP text embedding of the alt-text", role=Role.PAYLOAD),
         Column("captions", pa.list_(CAPTION_TYPE), "synthetic captions, in the order they were made"),
+        Column("caption_fault", pa.string(), "why generated captions were discarded, null if none was"),
     ]
 
 

@@ -119,8 +119,7 @@ def _check_open_clip(text: str, reference: ModelReference) -> None:
         raise RecipeError(f"model {text!r}: open_clip is not installed")
     if reference.name not in known:
         raise RecipeError(
-            f"model {text!r}: open_clip has no architecture {reference.name!r}"
-            f"{nearest(reference.name, known)}"
+            f"model {text!r}: open_clip has no architecture {reference.name!r}{nearest(reference.name, known)}"
         )
     tags = pretrained_tags().get(reference.name.removesuffix("-quickgelu"), ())
     if tags and clean_tag(reference.tag or "") not in tags:

@@ -69,7 +69,8 @@ class Fetched:
     """
 
     body: bytes | None = None
-    failure: FetchFailure | None = None
+    reason: FailureReason | None = None
+    detail: str | None = None
     status: int | None = None
     final_url: str | None = None
     redirects: int | None = None
@@ -136,10 +137,10 @@ class WebClient:
             except FetchFailure as failure:
                 wait_s = self._retry.wait_s(failure, fetched.attempts)
                 if wait_s is None:
-                    fetched.failure = failure
+                    fetched.reason, fetched.detail = failure.reason, failure.detail
                     break
                 await asyncio.sleep(wait_s)
-        if fetched.failure is not None and fetched.failure.reason is FailureReason.CONNECTION_RESET:
+        if fetched.reason is FailureReason.CONNECTION_RESET:
             fetched.forget_response()
         fetched.seconds = clock() - started
         return fetched
@@ -186,8 +187,8 @@ class WebClient:
         host = url.host
         assert host is not None
         assert url.port is not None
-        self._policy.require_port(url.port)
         self._policy.require_literal(host)
+        self._policy.require_port(url.port)
         return host.lower()
 
     async def _hop(

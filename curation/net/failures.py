@@ -12,7 +12,7 @@ import aiohttp
 from schemas.outcomes import FailureReason
 
 
-class FetchFailure(Exception):  # noqa: N818 - the outcome of a row, not an error of the program
+class FetchFailure(Exception):
     """A fetch ended without a body.
 
     Attributes:
@@ -40,7 +40,7 @@ HEALABLE = frozenset(
         FailureReason.TRUNCATED_BODY,
     }
 )
-"""What may go away by itself. A server that was too slow once has already cost its full deadline, so it is not asked again."""
+"""What may go away by itself. A server that was too slow has cost its whole deadline already: it is not asked again."""
 
 _BY_STATUS = {
     401: FailureReason.HTTP_UNAUTHORIZED,
@@ -139,7 +139,7 @@ def _errno_of(error: BaseException) -> int | None:
 def _detail_of(error: BaseException, number: int | None) -> str | None:
     certificate = getattr(error, "certificate_error", None) or error
     if isinstance(certificate, ssl.SSLCertVerificationError):
-        return certificate.verify_message
+        return getattr(certificate, "verify_message", None) or type(certificate).__name__
     if number is not None and number > 0 and not isinstance(error, ssl.SSLError):
         return os.strerror(number)
     return type(error).__name__

@@ -13,6 +13,8 @@ from schemas.outcomes import FailureReason
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # What may stand in a URL as it is sent. Anything else is quoted; what is quoted already is left alone.
 _SENDABLE = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~|]*")
+# A header's bytes that are no UTF-8, as aiohttp decodes them.
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -29,7 +31,7 @@ def web_url(text: str | None, base: URL | None = None) -> URL:
     Raises:
         FetchFailure: No URL, or one of another scheme than http and https.
     """
-    text = (text or "").strip()
+    text = _RAW_BYTE.sub(_quoted_byte, (text or "").strip())
     scheme = _SCHEME.match(text)
     if scheme and scheme.group().lower() not in ("http:", "https:"):
         raise FetchFailure(FailureReason.UNSUPPORTED_SCHEME, scheme.group()[:-1].lower())
@@ -43,19 +45,24 @@ def web_url(text: str | None, base: URL | None = None) -> URL:
         raise FetchFailure(FailureReason.INVALID_URL, _reason_text(error)) from error
 
 
+def _quoted_byte(character: re.Match[str]) -> str:
+    return f"%{ord(character.group()) - 0xDC00:02X}"
+
+
 def _is_sendable(text: str) -> bool:
     return _SENDABLE.fullmatch(text) is not None and _STRAY_PERCENT.search(text) is None
 
 
 def _without_secrets(url: URL) -> URL:
-    if not url.raw_host:
+    host = url.raw_host
+    if not host:
         raise ValueError("no host")
     if url.user is not None or url.password is not None:
         url = url.with_user(None)
     if url.raw_fragment:
         url = url.with_fragment(None)
-    address = canonical_ipv4(url.raw_host)
-    if address is not None and address != url.raw_host:
+    address = canonical_ipv4(host)
+    if address is not None and address != host:
         url = url.with_host(address)
     if url.port is None or url.port == 0:
         raise ValueError("no port")

@@ -77,9 +77,10 @@ class RayRunner:
         # With CPUs of their own the read tasks would wait for ever behind actors that hold them all.
         rows = ray.data.read_datasource(UnitsSource(units), num_cpus=0, override_num_blocks=len(units))
         for place, (operator, size) in enumerate(zip(operators, sizes, strict=True)):
+            # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 _Worker,
-                fn_constructor_args=(ray.put(operator), place == 0, tries),
+                fn_constructor_args=(operator, place == 0, tries),
                 batch_size=None,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
@@ -87,9 +88,6 @@ class RayRunner:
                 num_cpus=operator.resources.cpus,
                 num_gpus=operator.resources.gpus or None,
                 memory=operator.resources.memory_bytes,
-                # A dead worker is replaced and its unit tried again; the count of tries ends what would be endless.
-                max_restarts=-1,
-                max_task_retries=-1,
             )
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             table: pa.Table = batch
@@ -138,8 +136,8 @@ class _TriesActor:
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: ray.ObjectRef[Operator], first: bool, tries: Any) -> None:
-        self._operator = ray.get(operator)
+    def __init__(self, operator: Operator, first: bool, tries: Any) -> None:
+        self._operator = operator
         self._first = first
         self._tries = tries
         self._operator.setup()

@@ -19,6 +19,8 @@ import polars as pl
 from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
 from scipy.sparse import csr_matrix
 
+from curation.text.function_words import FUNCTION_WORDS, function_words_of
+
 LANGUAGES = (
     *("ar", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "id"),
     *("it", "ja", "ko", "lt", "lv", "ms", "nl", "no", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "ta", "te", "th"),
@@ -29,10 +31,14 @@ LANGUAGES = (
 UNDECIDED_BELOW = 0.5
 """A best language with a smaller lead over the second is not named."""
 
+UNSUPPORTED = 3.0
+"""Taken off a lead that rests on fragments of words alone, such as that of French in "a turquoise star"."""
+
 _MOST_BYTES = 400
 """What follows changes no verdict: the lead of the right language is past doubt by then."""
 _NO_WORDS = r"(?i)(?:https?://|www\.)\S+|\S*\p{N}\S*"
 """Addresses, sizes and model numbers are in no language."""
+_WORD_BEYOND_ASCII = r"[A-Za-z]*[\p{L}--[A-Za-z]]\p{L}*"
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,28 +48,32 @@ class LanguageScores:
     """How well each language explains each text.
 
     Attributes:
+        texts: (n,) String, what was scored.
         scores: (n, len(LANGUAGES)) float32, log-probabilities divided by the square root of the text's bytes, which
             makes them comparable between lengths; all 0 for a text without letters.
     """
 
+    texts: pl.Series
     scores: Floats
-
-    def named(self) -> pl.Series:
-        """(n,) String: the best language of each text, null where its lead is too small."""
-        if not len(self.scores):
-            return pl.Series([], dtype=pl.String)
-        ordered = np.partition(self.scores, -2, axis=1)
-        lead = ordered[:, -1] - ordered[:, -2]
-        names = pl.Series(LANGUAGES, dtype=pl.String).gather(self.scores.argmax(axis=1))
-        decided = pl.Series(lead >= UNDECIDED_BELOW)
-        return names.set(~decided, None)
 
     def best(self) -> pl.Series:
         """(n,) String: the best language of each text, however small its lead."""
         return pl.Series(LANGUAGES, dtype=pl.String).gather(self.scores.argmax(axis=1))
 
+    def named(self) -> pl.Series:
+        """(n,) String: the best language of each text, null where its lead over the second is too small."""
+        ordered = np.partition(self.scores, -2, axis=1)
+        decided = ordered[:, -1] - ordered[:, -2] >= UNDECIDED_BELOW
+        return self.best().set(pl.Series(~decided), None)
+
     def lead_over(self, languages: tuple[str, ...]) -> Floats:
-        """(n,) float32: by how much the best of all languages leads the best of the given ones; 0 if it is one of them.
+        """By how much another language leads all of the given ones.
+
+        A lead is the smaller by `UNSUPPORTED` where the text has no more foreign function words and
+        words with letters beyond ASCII than it has function words of the given languages.
+
+        Returns:
+            (n,) float32; 0 or less where one of the given languages is the best.
 
         Raises:
             KeyError: A language is not one of `LANGUAGES`.
@@ -71,10 +81,24 @@ class LanguageScores:
         unknown = set(languages) - set(LANGUAGES)
         if unknown:
             raise KeyError(*sorted(unknown))
-        allowed = [LANGUAGES.index(language) for language in languages]
-        if not len(self.scores):
-            return np.zeros(0, np.float32)
-        return np.asarray(self.scores.max(axis=1) - self.scores[:, allowed].max(axis=1), np.float32)
+        given = [LANGUAGES.index(language) for language in languages]
+        lead = self.scores.max(axis=1) - self.scores[:, given].max(axis=1)
+        behind = np.nonzero(lead > 0)[0]
+        lead[behind] -= np.where(_supported(self.texts.gather(behind), languages), 0.0, UNSUPPORTED)
+        return np.asarray(lead, np.float32)
+
+
+def _supported(texts: pl.Series, languages: tuple[str, ...]) -> npt.NDArray[np.bool_]:
+    """Whether texts have more words of a foreign look than function words of the given languages."""
+    own = function_words_of(languages)
+    foreign = function_words_of(FUNCTION_WORDS) - own
+    evidence = texts.str.count_matches(rf"{_any_of(foreign)}|{_WORD_BEYOND_ASCII}")
+    counter_evidence = texts.str.count_matches(_any_of(own)) if own else 0
+    return np.asarray((evidence > counter_evidence).to_numpy(), bool)
+
+
+def _any_of(words: frozenset[str]) -> str:
+    return rf"\b(?i:{'|'.join(sorted(words))})\b"
 
 
 class LanguageModel:
@@ -99,8 +123,8 @@ class LanguageModel:
             texts: (n,) String, as `plain_texts` makes them; null counts as empty.
         """
         worded = texts.fill_null("").str.replace_all(_NO_WORDS, " ").str.replace_all(r"\s+", " ").str.strip_chars()
-        shouted = worded == worded.str.to_uppercase()
-        worded = worded.zip_with(~shouted, worded.str.to_lowercase())
+        lower = worded.str.to_lowercase()
+        worded = worded.set(worded == worded.str.to_uppercase(), None).fill_null(lower)
         encoded = [text.encode()[:_MOST_BYTES] for text in worded.to_list()]
         lengths = np.fromiter(map(len, encoded), np.int32, len(encoded))
         counts = self._features(b"".join(encoded), lengths)
@@ -108,7 +132,7 @@ class LanguageModel:
         scores = np.maximum.reduceat(scores, self._first, axis=1)
         scores /= np.sqrt(np.maximum(lengths, 1)).astype(np.float32)[:, None]
         scores[np.diff(counts.indptr) == 0] = 0.0
-        return LanguageScores(scores)
+        return LanguageScores(worded, scores)
 
     def _features(self, data: bytes, lengths: npt.NDArray[np.int32]) -> csr_matrix:
         """Walks all texts through the automaton side by side, byte by byte; the longest first, so that the active

@@ -15,12 +15,16 @@ _MOST_ESCAPED = 4
 """Pages that pass through several templates are escaped again by each."""
 
 _UNSEEN = r"(?is)<!--.*?-->|<(?:script|style)\b[^<>]*>.*?</(?:script|style)\s*>"
-_INLINE_TAG = r"(?i)</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)(?:\s[^<>]*)?/?>"
+_INLINE_TAG = (
+    r"(?i)</?(?:a|abbr|b|bdi|bdo|big|cite|code|em|font|i|ins|mark|s|small|span|strong|sub|sup|u|wbr)(?:\s[^<>]*)?/?>"
+)
 _TAG = r"(?i)</?[a-z][a-z0-9-]*(?:\s[^<>]*)?/?>|<!doctype[^<>]*>"
 _CONTROL = r"[\p{Cc}&&[^\s]]"
 # Soft hyphens, zero-width spaces, marks of direction, byte-order marks. The zero-width joiners stay: emoji and several
 # scripts are spelled with them.
-_INVISIBLE = r"[\u{AD}\u{200B}\u{200E}\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2064}\u{2066}-\u{206F}\u{FEFF}\u{FFF9}-\u{FFFB}]"
+_INVISIBLE = (
+    r"[\u{AD}\u{200B}\u{200E}\u{200F}\u{202A}-\u{202E}\u{2060}-\u{2064}\u{2066}-\u{206F}\u{FEFF}\u{FFF9}-\u{FFFB}]"
+)
 
 
 def plain_texts(texts: pl.Series) -> pl.Series:

@@ -9,7 +9,7 @@ UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}"
 
 _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}&&[^{UNSPACED}]]"
 WORD = rf"[{UNSPACED}]|{_LETTER}+(?:['’.\-]{_LETTER}+)*"
-"""A run of letters and digits; an apostrophe, a dot or a hyphen inside does not end it ("T-shirt" and "3.5" are one)."""
+"""A run of letters and digits; an apostrophe, a dot or a hyphen inside does not end it: "T-shirt" is one."""
 
 
 def words(text: pl.Expr) -> pl.Expr:

@@ -47,7 +47,7 @@ def _recompressed(image: Image, draws: Draws) -> Image:
 def _cropped(image: Image, draws: Draws) -> Image:
     height, width = image.shape[:2]
     # The area that is cut, shared between both directions, then between both sides of each.
-    kept = math.log(1 - draws.between(0.02, _MOST_CROPPED_AREA))
+    kept = math.log(1 - draws.between(0.01, _MOST_CROPPED_AREA))
     across = draws.between(0.3, 0.7)
     new_width = math.ceil(width * math.exp(kept * across))
     new_height = math.ceil(height * math.exp(kept * (1 - across)))
@@ -70,10 +70,11 @@ def _watermarked(image: Image, draws: Draws) -> Image:
 
 
 def _colour_shifted(image: Image, draws: Draws) -> Image:
+    # Mild enough that every colour keeps its name.
     levels = np.arange(256)
     tables = []
     for _ in range(3):
-        gain, lift = draws.between(0.9, 1.1), draws.between(-8.0, 8.0)
+        gain, lift = draws.between(0.93, 1.07), draws.between(-6.0, 6.0)
         tables.append(np.clip(np.rint(levels * gain + lift), 0, 255))
     return np.asarray(cv2.LUT(image, np.stack(tables, axis=1)[None].astype(np.uint8)), np.uint8)
 

@@ -9,6 +9,7 @@ from jobs.sandbox import formats
 from jobs.sandbox.alter import near_copy
 from jobs.sandbox.broken_files import corrupt, pixel_bomb, truncated
 from jobs.sandbox.draw import Image, draw_scene, size_of
+from jobs.sandbox.pages import html_page
 from jobs.sandbox.scene import make_scene
 from jobs.sandbox.seeded import Draws
 from jobs.sandbox.trouble import Trouble
@@ -26,10 +27,6 @@ _SALT = 0xB0D1E5
 _BANNER_RATIO = 20
 # High enough that only the ratio is wrong with it.
 _BANNER_HEIGHT_PX = 130
-_PAGE = (
-    "<!DOCTYPE html>\n<html><head><title>{title}</title></head>\n"
-    "<body><h1>{title}</h1><p>Please enable cookies to view this picture.</p></body></html>\n"
-)
 
 
 class Body(NamedTuple):
@@ -37,11 +34,6 @@ class Body(NamedTuple):
 
     data: bytes
     content_type: str
-
-
-def html_page(title: str) -> bytes:
-    """Returns a small page."""
-    return _PAGE.format(title=title).encode()
 
 
 def make_body(row: PlannedRow, web_seed: int) -> Body:

@@ -20,7 +20,8 @@ _DHT, _SOF0, _SOS = 0xC4, 0xC0, 0xDA
 
 def truncated(image: Image, draws: Draws) -> bytes:
     """Returns the first 40 to 80 % of a JPEG, PNG or WebP file of a picture."""
-    body = draws.pick((lambda: jpeg(image, 85), lambda: png(image), lambda: webp(image, 80)))()
+    form = draws.below(3)
+    body = jpeg(image, 85) if form == 0 else png(image) if form == 1 else webp(image, 80)
     return body[: round(len(body) * draws.between(0.4, 0.8))]
 
 
@@ -54,7 +55,7 @@ def _noise(draws: Draws, size: int) -> bytes:
     return bytes(draws.below(256) for _ in range(size))
 
 
-def _segments(body: bytes) -> dict[int, int]:
+def _segments(body: bytes | bytearray) -> dict[int, int]:
     """Returns the offset of the first JPEG segment of each kind, up to the scan."""
     found: dict[int, int] = {}
     at = 2

@@ -192,11 +192,11 @@ def _noun(item: SceneObject, detail: float, draws: Draws) -> str:
     if item.texture != "plain" and draws.chance(0.25 + 0.75 * detail):
         texture = draws.pick(TEXTURE_SYNONYMS[item.texture])
     if draws.chance(0.07):
-        words, end = (size, texture, shape), draws.pick((f"in {colour}", f"coloured {colour}"))
+        words, end = [size, texture, shape], draws.pick((f"in {colour}", f"coloured {colour}"))
     elif texture and draws.chance(0.3):
-        words, end = (size, colour, texture, shape), ""
+        words, end = [size, colour, texture, shape], ""
     else:
-        words, end = (size, texture, colour, shape), ""
+        words, end = [size, texture, colour, shape], ""
     return f"{_with_article(' '.join(word for word in words if word))} {end}".strip()
 
 

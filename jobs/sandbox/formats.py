@@ -33,10 +33,11 @@ def jpeg_gray(image: Image, quality: int) -> bytes:
 
 def jpeg_cmyk(image: Image, quality: int) -> bytes:
     """Encodes (h, w, 3) uint8 RGB as JPEG in CMYK, with the black that printers use."""
-    ink = 255 - image.astype(np.int16)
+    ink = 255 - image.astype(np.float32)
     black = ink.min(axis=2, keepdims=True)
-    # The naive inverse, 255 - min(255, ink + black), gives back the picture.
-    planes = np.concatenate([ink - black, black], axis=2).astype(np.uint8)
+    # Viewers show (1 - ink) * (1 - black), of which this is the inverse.
+    colours = (ink - black) * 255 / np.maximum(255 - black, 1)
+    planes = np.rint(np.concatenate([colours, black], axis=2)).astype(np.uint8)
     return _by_pillow(Pictures.frombuffer("CMYK", image.shape[1::-1], planes), "JPEG", quality=quality)
 
 

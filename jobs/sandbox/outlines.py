@@ -18,7 +18,8 @@ def _points(*points: tuple[float, float]) -> NDArray[np.float64]:
 def _fitted(contour: NDArray[np.float64]) -> NDArray[np.float64]:
     """Centres a contour and scales it so that its longer side is 1."""
     low, high = contour.min(axis=0), contour.max(axis=0)
-    return (contour - (low + high) / 2) / float((high - low).max())
+    fitted: NDArray[np.float64] = (contour - (low + high) / 2) / float((high - low).max())
+    return fitted
 
 
 def _star() -> NDArray[np.float64]:

@@ -24,9 +24,9 @@ from typing import Any
 
 from aiohttp import web
 
-from jobs.sandbox.bodies import html_page
+from jobs.sandbox.pages import html_page
 from jobs.sandbox.site import Answer, Behaviour, Site
-from jobs.sandbox.web import SandboxWeb, open_web
+from jobs.sandbox.web_folder import SandboxWeb, open_web
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ STATS_PATH = "/-/stats"
 ROBOTS_TXT = "User-agent: *\nDisallow: /private/\n"
 
 _TRICKLE_PAUSE_S = 0.2
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 5.0
 _SHORT_SHARE = 0.6
 _READY = "ready"

@@ -1,15 +1,13 @@
 """What a sandbox web's server answers: an index of paths, and the files that hold the bodies."""
 
+import json
 import mmap
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-INDEX_NAME = "index.parquet"
+INDEX_NAME = "index.jsonl"
 
 
 class Behaviour(StrEnum):
@@ -46,15 +44,10 @@ class Answer:
     length: int = 0
 
 
-_INDEX = pa.schema(
-    [pa.field(field.name, pa.string() if field.type is str else pa.int64(), nullable=False) for field in fields(Answer)]
-)
-
-
 def write_index(site: Path, answers: Iterable[Answer]) -> None:
-    """Writes the answers to a site's folder."""
-    table = pa.Table.from_pylist([asdict(answer) for answer in answers], schema=_INDEX)
-    pq.write_table(table, site / INDEX_NAME)
+    """Writes the answers to a site's folder, one JSON object a line."""
+    with (site / INDEX_NAME).open("w", encoding="utf-8") as index:
+        index.writelines(json.dumps(asdict(answer)) + "\n" for answer in answers)
 
 
 def pack_path(site: Path, number: int) -> Path:
@@ -73,8 +66,9 @@ class Site:
         """
         self._folder = folder
         self._packs: dict[int, mmap.mmap] = {}
-        rows = pq.read_table(folder / INDEX_NAME, schema=_INDEX).to_pylist()
-        self._answers = {(row["host"], row["path"]): Answer(**row) for row in rows}
+        with (folder / INDEX_NAME).open(encoding="utf-8") as index:
+            answers = [Answer(**json.loads(line)) for line in index]
+        self._answers = {(answer.host, answer.path): answer for answer in answers}
 
     def answer(self, host: str, path: str) -> Answer | None:
         """Returns what a host answers for a path, None when it has nothing there."""

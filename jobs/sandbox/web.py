@@ -7,7 +7,6 @@ import shutil
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from jobs.sandbox.scene import make_scene
 from jobs.sandbox.seeded import Draws
 from jobs.sandbox.site import Answer, pack_path, write_index
 from jobs.sandbox.trouble import CopyKind, Rates
+from jobs.sandbox.web_folder import COMPLETE_NAME, SandboxWeb
 from jobs.sandbox.web_plan import PlannedRow, plan_web
 
 logger = logging.getLogger(__name__)
@@ -62,42 +62,10 @@ are values of the enums in `jobs.sandbox.trouble`; rows with the same `group` sh
 (null: no copies), and one of them `is_original`.
 """
 
-_COMPLETE_NAME = "web.json"
 _SALT = 0x3EB
 _PROCESSES = 2
 _ROWS_PER_PACK = 250
 _LOOPBACK = tuple(f"127.0.0.{last}" for last in range(1, 9))
-
-
-@dataclass(frozen=True, slots=True)
-class SandboxWeb:
-    """A web in a folder; every path can be read once `build_web` has returned it."""
-
-    folder: Path
-    pairs: int
-    seed: int
-    port: int
-    hosts: tuple[str, ...]
-
-    @property
-    def pairs_path(self) -> Path:
-        """The URL list, see `PAIRS_SCHEMA`."""
-        return self.folder / "pairs.parquet"
-
-    @property
-    def truth_path(self) -> Path:
-        """The truth, see `TRUTH_SCHEMA`."""
-        return self.folder / "truth.parquet"
-
-    @property
-    def site_path(self) -> Path:
-        """What the server answers, see `jobs.sandbox.site`."""
-        return self.folder / "site"
-
-    @property
-    def request_log_path(self) -> Path:
-        """The paths that were asked for, one a line, over all starts of the server."""
-        return self.folder / "requests.log"
 
 
 def build_web(
@@ -133,7 +101,7 @@ def build_web(
         "rates": rates.model_dump(mode="json"),
     }
     web = SandboxWeb(folder, pairs, seed, port, hosts)
-    complete = folder / _COMPLETE_NAME
+    complete = folder / COMPLETE_NAME
     if complete.exists() and json.loads(complete.read_text()) == asked:
         logger.info("the sandbox web in %s is complete", folder)
         return web
@@ -147,19 +115,6 @@ def build_web(
     write_index(web.site_path, answers_of(rows, files, hosts, port))
     complete.write_text(json.dumps(asked, indent=1))
     return web
-
-
-def open_web(folder: Path) -> SandboxWeb:
-    """Returns the complete web in a folder.
-
-    Raises:
-        FileNotFoundError: if there is none, or an unfinished one.
-    """
-    complete = folder / _COMPLETE_NAME
-    if not complete.exists():
-        raise FileNotFoundError(f"{folder} holds no complete sandbox web; build one with build_web")
-    asked = json.loads(complete.read_text())
-    return SandboxWeb(folder, asked["pairs"], asked["seed"], asked["port"], tuple(asked["hosts"]))
 
 
 def loopback_hosts() -> tuple[str, ...]:

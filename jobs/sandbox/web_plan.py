@@ -100,8 +100,8 @@ def _kinds(pairs: int, seed: int, rates: Rates, draws: Draws) -> Iterator[Planne
             mismatched = draws.chance(rates.mismatched_copies)
             caption_kind = CaptionKind.MISMATCHED if mismatched else CaptionKind.RIGHT
             yield made.copy(replace(original, is_original=False, copy_kind=kind, caption_kind=caption_kind))
-    for kind in [*wrong, *[CaptionKind.RIGHT] * left]:
-        yield made.row(replace(usual, caption_kind=kind))
+    for text_kind in [*wrong, *[CaptionKind.RIGHT] * left]:
+        yield made.row(replace(usual, caption_kind=text_kind))
 
 
 class _Numbered:

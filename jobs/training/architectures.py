@@ -7,15 +7,21 @@ from typing import Any
 from curation.errors import RecipeError
 from curation.models.suggestions import nearest
 
+LOCAL_TOKENIZER = "local"
+"""Stands for the tokenizer in the model's own folder."""
+
+CAPTION_LENGTH = 32
+"""Tokens of a caption that captioners learn, the two at its ends included."""
+
 _TEXT = {
     "context_length": 32,
     "vocab_size": 320,
-    "hf_tokenizer_name": "local",
+    "hf_tokenizer_name": LOCAL_TOKENIZER,
     "pool_type": "eos",
     "eos_id": 3,
     "pad_id": 0,
 }
-_PREPROCESS = {
+PREPROCESS: dict[str, Any] = {
     "size": 64,
     "mean": [0.5, 0.5, 0.5],
     "std": [0.25, 0.25, 0.25],
@@ -26,15 +32,7 @@ _PREPROCESS = {
 _DUAL_ENCODERS: dict[str, dict[str, Any]] = {
     "tiny-clip": {
         "embed_dim": 128,
-        "vision_cfg": {
-            "image_size": 64,
-            "patch_size": 8,
-            "width": 192,
-            "layers": 4,
-            "head_width": 64,
-            "pool_type": "avg",
-            "no_ln_pre": True,
-        },
+        "vision_cfg": {"image_size": 64, "layers": [2, 2, 2, 2], "width": 16, "head_width": 64},
         "text_cfg": {**_TEXT, "width": 128, "heads": 2, "layers": 3},
     },
 }
@@ -76,7 +74,7 @@ def dual_encoder_config(name: str) -> dict[str, Any]:
         RecipeError: if neither this package nor open_clip knows the name.
     """
     if name in _DUAL_ENCODERS:
-        return deepcopy({"model_cfg": _DUAL_ENCODERS[name], "preprocess_cfg": _PREPROCESS})
+        return deepcopy({"model_cfg": _DUAL_ENCODERS[name], "preprocess_cfg": PREPROCESS})
     from open_clip import get_model_config, list_models
     from open_clip.transform import PreprocessCfg
 

@@ -1,36 +1,29 @@
-"""The training loop of one process."""
+"""The training loop: of one process, or of one among several."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from curation.errors import RecipeError
-from jobs.training.captioning import CaptioningObjective
 from jobs.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from jobs.training.config import TrainConfig
-from jobs.training.contrastive import ContrastiveObjective
-from jobs.training.data import BatchLoader
-from jobs.training.model import (
-    Untrained,
-    build_captioner,
-    build_dual_encoder,
-    export_captioner,
-    export_dual_encoder,
-    load_image_tower,
-)
+from jobs.training.data import Batch, BatchLoader
+from jobs.training.objectives import Task, make_task
 from jobs.training.optimizer import learning_rate_at, make_optimizer
+from jobs.training.precision import mixed_precision
+from jobs.training.processes import Place, gather_positions, mean_over_processes
 from jobs.training.streams import list_shards
 
 _LOG = logging.getLogger(__name__)
+_FREE_TO_CHANGE = {"log_every", "checkpoint_every", "compute_threads", "data.threads", "data.cache_mb"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +32,10 @@ class TrainResult:
 
     Attributes:
         model: folder of the exported model.
-        metrics: the JSONL file with a line for every `log_every` steps.
-        steps: steps taken in all.
+        metrics: JSONL, a line for every `log_every` steps.
+        steps: taken in all.
         loss: of the last step.
-        seconds: of this call's steps.
+        seconds: that this call's steps took.
         samples_per_s: of this call, over all processes.
     """
 
@@ -55,74 +48,170 @@ class TrainResult:
 
 
 def train(
-    shards: str | Path | Sequence[str | Path], out: Path, config: TrainConfig
+    shards: str | Path | Sequence[str | Path],
+    out: Path,
+    config: TrainConfig,
+    *,
+    stop_after: int | None = None,
 ) -> TrainResult:
-    """Trains a model in this process, or goes on where an earlier call in `out` stopped.
+    """Trains a model in this process, or goes on where an earlier call with this `out` stopped.
 
     Args:
         shards: a folder of WebDataset tars, one tar, or a list of them.
         out: gets `model/`, `checkpoints/`, `metrics.jsonl` and `config.json`.
         config: what to train.
+        stop_after: stop after this step, with a checkpoint, as if interrupted.
 
     Raises:
         RecipeError: if there are no shards, or `out` holds a training with other settings.
+        CorruptionError: if its checkpoint cannot be read.
     """
-    return run_loop(list_shards(shards), out, config)
+    found = list_shards(shards)
+    claim_folder(out, config)
+    return run_loop(found, out, config, Place.alone(), stop_after=stop_after)
+
+
+def claim_folder(out: Path, config: TrainConfig) -> None:
+    """Writes the configuration into `out`, unless a training with the same one is there.
+
+    Raises:
+        RecipeError: if there is one with other settings.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "config.json"
+    wanted = config.model_dump(mode="json")
+    if path.is_file():
+        before = json.loads(path.read_text())
+        changed = sorted(_leaves(before).items() ^ _leaves(wanted).items())
+        names = sorted({name for name, _ in changed} - _FREE_TO_CHANGE)
+        if names:
+            raise RecipeError(
+                f"{out} holds a training with other settings ({', '.join(names)}): choose another "
+                "folder, or delete it to begin again"
+            )
+    path.write_text(json.dumps(wanted, indent=2) + "\n")
 
 
 def run_loop(
-    shards: Sequence[str], out: Path, config: TrainConfig
+    shards: Sequence[str],
+    out: Path,
+    config: TrainConfig,
+    place: Place,
+    *,
+    stop_after: int | None = None,
 ) -> TrainResult:
-    out.mkdir(parents=True, exist_ok=True)
-    if config.compute_threads:
+    """Takes the steps that are left; see `train`. Every process of a training calls this."""
+    if config.compute_threads is not None and place.device.type == "cpu":
         torch.set_num_threads(config.compute_threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(config.seed)
-    built = build_dual_encoder(config) if config.objective=="contrastive" else build_captioner(config)
-    if config.image_tower_from:
-        load_image_tower(built.model, Path(config.image_tower_from))
-    objective: Any = ContrastiveObjective(built.model, built.mean, built.std) if config.objective=="contrastive" else CaptioningObjective(built.model, built.mean, built.std, 0)
-    objective.to(device).train()
-    optimizer = make_optimizer(objective, config)
-    loader = BatchLoader(shards, config, image_size=built.image_size, tokenize=built.tokenize)
-    progress = load_checkpoint(out / "checkpoints", objective, optimizer) or Progress(
-        0, loader.start_positions()
+    task = make_task(config)
+    # Convolutions are up to twice as fast with the channels last; other weights do not change.
+    task.objective.to(device=place.device, memory_format=torch.channels_last).train()
+    optimizer = make_optimizer(task.objective, config)
+    loader = BatchLoader(
+        shards,
+        config,
+        image_size=task.built.image_size,
+        tokenize=task.built.tokenize,
+        rank=place.rank,
+        world_size=place.world_size,
     )
-    start = time.monotonic()
+    checkpoints = out / "checkpoints"
+    done = load_checkpoint(checkpoints, task.objective, optimizer)
+    mine = done.positions[place.rank :: place.world_size] if done else loader.start_positions()
+    begun = _Begun(time.monotonic(), done.step if done else 0)
+    steps = _Steps(task, optimizer, config, place)
+    last = min(config.steps, stop_after or config.steps)
     loss = torch.zeros(())
-    batches = loader.batches(progress.positions)
-    with (out / "metrics.jsonl").open("a") as metrics, contextlib.closing(batches):
-        for step in range(progress.step, config.steps):
+    with contextlib.ExitStack() as stack:
+        batches = stack.enter_context(contextlib.closing(loader.batches(mine)))
+        metrics = stack.enter_context((out / "metrics.jsonl").open("a")) if place.leads else None
+        for step in range(begun.step, last):
             batch = next(batches)
-            waited = time.monotonic()
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate_at(step, config)
-            with _precision(config, device):
-                loss = objective(batch.images.to(device), batch.tokens.to(device), batch.negatives)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(objective.parameters(), config.max_gradient_norm or 1e9)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            objective.after_step()
-            if (step + 1) % config.log_every == 0 or step + 1 == config.steps:
-                took = time.monotonic() - start
-                line = {"step": step + 1, "loss": float(loss), "norm": float(norm), "lr": optimizer.param_groups[0]["lr"],
-                    "seconds": round(took, 2), "samples_per_s": round((step + 1 - progress.step) * config.batch_size / took, 1)}
-                metrics.write(json.dumps(line) + "\n")
-                metrics.flush()
-            if (step + 1) % config.checkpoint_every == 0 or step + 1 == config.steps:
-                save_checkpoint(out / "checkpoints", objective, optimizer, Progress(step + 1, batch.positions))
-    took = time.monotonic() - start
-    export = export_dual_encoder if config.objective=="contrastive" else export_captioner
-    export(built, out / "model", half=config.weights_dtype == "fp16")
-    return TrainResult(out / "model", out / "metrics.jsonl", config.steps, float(loss), took, 0.0)
+            loss, norm = steps.take(step, batch)
+            if (step + 1) % config.log_every == 0 or step + 1 == last:
+                _write_metrics(metrics, step + 1, mean_over_processes(loss), norm, begun, config)
+            if (step + 1) % config.checkpoint_every == 0 or step + 1 == last:
+                positions = gather_positions(batch.positions)
+                if place.leads:
+                    save_checkpoint(
+                        checkpoints, task.objective, optimizer, Progress(step + 1, positions)
+                    )
+    if place.leads:
+        task.export(out / "model", config)
+    seconds = time.monotonic() - begun.time
+    taken = max(0, last - begun.step)
+    return TrainResult(
+        model=out / "model",
+        metrics=out / "metrics.jsonl",
+        steps=last,
+        loss=mean_over_processes(loss),
+        seconds=seconds,
+        samples_per_s=taken * config.batch_size / seconds,
+    )
 
 
-@contextlib.contextmanager
-def _precision(config: TrainConfig, device: torch.device) -> Iterator[None]:
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    if config.precision == "fp32":
-        yield
+@dataclass(frozen=True)
+class _Begun:
+    time: float
+    step: int
+
+
+class _Steps:
+    """Takes optimizer steps."""
+
+    def __init__(
+        self, task: Task, optimizer: torch.optim.Optimizer, config: TrainConfig, place: Place
+    ) -> None:
+        self._task = task
+        self._module: Callable[..., Tensor] = place.wrap(task.objective)
+        self._optimizer = optimizer
+        self._config = config
+        self._device = place.device
+
+    def take(self, step: int, batch: Batch) -> tuple[Tensor, float]:
+        """Returns the step's loss and the norm of its gradient."""
+        rate = learning_rate_at(step, self._config)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with mixed_precision(self._config, self._device):
+            loss = self._module(*(self._moved(part) for part in (batch.images, batch.tokens, batch.negatives)))
+        loss.backward()
+        weights = self._task.objective.parameters()
+        limit = self._config.max_gradient_norm
+        norm = nn.utils.clip_grad_norm_(weights, limit if limit is not None else float("inf"))
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._task.objective.after_step()
+        return loss.detach(), float(norm)
+
+    def _moved(self, part: Any) -> Any:
+        return None if part is None else part.to(self._device, non_blocking=True)
+
+
+def _write_metrics(
+    metrics: TextIO | None, step: int, loss: float, norm: float, begun: _Begun, config: TrainConfig
+) -> None:
+    if metrics is None:
         return
-    with torch.autocast(device.type, torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        yield
+    seconds = time.monotonic() - begun.time
+    line = {
+        "step": step,
+        "loss": loss,
+        "gradient_norm": norm,
+        "learning_rate": learning_rate_at(step - 1, config),
+        "seconds": round(seconds, 2),
+        "samples_per_s": round((step - begun.step) * config.batch_size / seconds, 1),
+    }
+    metrics.write(json.dumps(line) + "\n")
+    metrics.flush()
+    _LOG.info("step %d of %d: loss %.4f", step, config.steps, loss)
+
+
+def _leaves(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, part in value.items():
+        if isinstance(part, dict):
+            found |= _leaves(part, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = json.dumps(part)
+    return found

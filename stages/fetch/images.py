@@ -15,7 +15,6 @@ from curation.contracts.resources import Resources
 from curation.contracts.stage import StageSpec, StreamingStage
 from curation.net.addresses import AddressPolicy
 from curation.net.client import ClientSettings, Fetched, WebClient
-from curation.net.failures import FetchFailure
 from curation.net.retries import RetryPolicy
 from schemas.columns import schema_of
 from schemas.outcomes import FailureReason
@@ -150,7 +149,7 @@ class FetchImages(StreamingStage):
             missing.difference_update(index for index, _ in chunk)
             yield _chunk_table(table, rows, chunk)
         if missing:
-            late = Fetched(failure=FetchFailure(FailureReason.DEADLINE, "the part's time was over"))
+            late = Fetched(reason=FailureReason.DEADLINE, detail="the part's time was over")
             yield _chunk_table(table, rows, [(index, late) for index in sorted(missing)])
 
     async def _open_client(self) -> WebClient:
@@ -193,7 +192,7 @@ def _with_results(table: pa.Table, places: Sequence[int], results: Sequence[Fetc
 
 
 def _mark_of(fetched: Fetched) -> Mark | None:
-    return None if fetched.failure is None else failed(fetched.failure.reason, fetched.failure.detail)
+    return None if fetched.reason is None else failed(fetched.reason, fetched.detail)
 
 
 def _allow_many_open_files() -> None:

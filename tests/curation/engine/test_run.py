@@ -2,44 +2,7 @@
 
 import polars as pl
 import pytest
-from support.toy_steps import CATALOGUE
-
-from curation.engine.events import Listeners
-from curation.engine.run import Run
-from curation.plan.phases import make_plan
-from curation.recipe.load import parse_recipe
-from curation.runtime.in_process import InProcessRunner
-from curation.storage.store import Store
-
-RECIPE = """
-source: {kind: counting, rows: 100}
-steps:
-  - {kind: measure_text, min_words: 1, decides: true, log: LOG/measured}
-  - {kind: draw, log: LOG/drawn}
-  - {kind: develop}
-  - {kind: threshold, min: 3}
-  - {kind: write_lines, unit_rows: 10}
-run: {part_rows: 16}
-"""
-
-
-def execute(folder, *overrides, text=RECIPE, log=None):
-    recipe = parse_recipe(text.replace("LOG", str(log or folder.parent)), "recipe.yaml", CATALOGUE, overrides)
-    store = Store(str(folder))
-    return Run(recipe, make_plan(recipe), store, InProcessRunner(recipe.run.max_tries), Listeners()).execute()
-
-
-def ledger_of(folder, result):
-    return pl.read_parquet(f"{folder}/{result.ledger}/*.parquet").sort("row")
-
-
-def files_of(folder, result):
-    paths = sorted(p for kind in (result.ledger, result.shards) for p in (folder / kind).iterdir())
-    return {path.relative_to(folder): path.read_bytes() for path in paths}
-
-
-def logged(path):
-    return sorted(int(line) for line in path.read_text().split()) if path.exists() else []
+from toy_runs import execute, files_of, ledger_of, logged
 
 
 def test_every_row_has_the_outcome_worked_out_by_hand_when_a_run_ends(tmp_path):

@@ -1,0 +1,43 @@
+# Everything a newcomer, a developer and CI need. `make demo` and `make test` install what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install demo test check fmt sandbox-models bench-value constraints clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' constraints.txt)"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: install ## the whole way on a generated web, checked against its truth
+	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+sandbox-models: install ## trains the embedded models anew: up to 90 minutes on 2 cores
+	$(BIN)/python -m jobs.sandbox.make_models --out curation/models/embedded
+
+bench-value: install ## what curation is worth: three pairs of models, raw against curated
+	$(BIN)/python -m jobs.bench.value $(BENCH_ARGS)
+
+constraints: ## pins what is installed, by name and version alone
+	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep '^[A-Za-z0-9._-]*==' | sort > constraints.txt
+
+clean:
+	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

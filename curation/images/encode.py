@@ -1,0 +1,46 @@
+"""From pixels to the bytes of an image."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from curation.images.failures import ImageFailure
+from curation.images.pixels import Pixels
+from schemas.outcomes import FailureReason
+
+TargetFormat = Literal["jpg", "png", "webp"]
+
+_PNG_LEVEL = 3
+
+
+def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> bytes:
+    """Encodes an image; the same bytes for the same pixels.
+
+    Args:
+        pixels: (h, w, 3) uint8, RGB.
+        image_format: jpg with 4:2:0 subsampling, png, or lossy webp.
+        quality: 1 to 100, without a meaning for png.
+
+    Raises:
+        ImageFailure: `encode_failed`, as for a side longer than the format allows.
+    """
+    try:
+        if image_format == "jpg":
+            data = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
+            return bytes(data)
+        return _encode_with_opencv(pixels, image_format, quality)
+    except (ValueError, cv2.error) as error:
+        height, width = pixels.shape[:2]
+        raise ImageFailure(FailureReason.ENCODE_FAILED, f"{width} x {height} as {image_format}") from error
+
+
+def _encode_with_opencv(pixels: Pixels, image_format: TargetFormat, quality: int) -> bytes:
+    options = {"png": [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality]}
+    done, data = cv2.imencode(f".{image_format}", pixels[..., ::-1], options[image_format])
+    if not done:
+        raise ValueError("OpenCV refused")
+    return data.tobytes()

@@ -1,0 +1,91 @@
+"""JPEG as a file: its segments up to the first scan, and whether it is there to the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curation.images import exif
+from curation.images.failures import corrupt, truncated, unsupported
+from curation.images.header import ImageHeader
+
+_SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive, with Huffman or arithmetic coding.
+_DECODED_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
+
+
+@dataclass(slots=True)
+class _Found:
+    frame: tuple[int, bytes] | None = None
+    orientation: int = 1
+    scan_at: int = 0
+
+
+def read_jpeg_header(body: bytes) -> ImageHeader:
+    """The header of a JPEG file.
+
+    Raises:
+        ImageFailure: There is none, it makes no sense, or the file has no end-of-image marker.
+    """
+    found = _walk(body)
+    if found.frame is None:
+        raise corrupt("no frame before the first scan")
+    marker, frame = found.frame
+    if len(frame) < 6 or len(frame) < 6 + 3 * frame[5]:
+        raise corrupt("short frame header")
+    precision, channels = frame[0], frame[5]
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    if marker not in _DECODED_FRAMES or precision != 8 or channels not in (1, 3, 4):
+        raise unsupported(f"jpg with frame {marker:02x}, {precision} bits, {channels} channels")
+    if width == 0 or height == 0:
+        raise corrupt(f"{width} x {height} pixels")
+    # Entropy-coded data never holds this marker, so behind the first scan's start it is the real one.
+    if body.find(b"\xff\xd9", found.scan_at) < 0:
+        raise truncated("no end-of-image marker")
+    return ImageHeader(
+        "jpg", width, height, found.orientation, plain=channels == 3 and found.orientation == 1, channels=channels
+    )
+
+
+def _walk(body: bytes) -> _Found:
+    found = _Found()
+    at = 2
+    while True:
+        at, marker = _next_marker(body, at)
+        if marker in _STANDALONE:
+            continue
+        if marker == _EOI:
+            raise corrupt("no scan")
+        length = int.from_bytes(body[at : at + 2], "big")
+        if at + 2 > len(body) or at + length > len(body):
+            raise truncated("ends within the header")
+        if length < 2:
+            raise corrupt("bad segment length")
+        if marker == _SOS:
+            found.scan_at = at + length
+            return found
+        _note(found, marker, body[at + 2 : at + length])
+        at += length
+
+
+def _next_marker(body: bytes, at: int) -> tuple[int, int]:
+    """The place behind the next marker, and its second byte; garbage before it is skipped as libjpeg does."""
+    while True:
+        at = body.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(body):
+            raise truncated("ends within the header")
+        marker = body[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker == 0:
+            at += 2
+        else:
+            return at + 2, marker
+
+
+def _note(found: _Found, marker: int, segment: bytes) -> None:
+    if marker in _FRAMES and found.frame is None:
+        found.frame = (marker, segment)
+    elif marker == _APP1 and found.orientation == 1 and segment.startswith(b"Exif\0\0"):
+        found.orientation = exif.orientation(segment)

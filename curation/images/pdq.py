@@ -1,0 +1,38 @@
+"""PDQ, a perceptual hash of 256 bits: copies that were rescaled, recompressed or slightly edited stay within a few bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pdqhash
+
+from curation.images.pixels import Pixels
+
+_LEAST_SIDE_PX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PdqHash:
+    """A hash and how much it says.
+
+    Attributes:
+        digits: 256 bits as 64 hexadecimal digits, None for an image of less than 5 pixels a side.
+        quality: 0 to 100; below 50 the image has too little structure for its hash to mean much.
+    """
+
+    digits: str | None
+    quality: int
+
+
+def pdq_hash(pixels: Pixels) -> PdqHash:
+    """The PDQ hash of an image.
+
+    Source: Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm",
+        2019, by its reference code. That code first brings images to 512 x 512, which is left to
+        the caller; it moves a hash by a few bits.
+    """
+    if min(pixels.shape[:2]) < _LEAST_SIDE_PX:
+        return PdqHash(None, 0)
+    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
+    return PdqHash(np.packbits(bits.astype(np.uint8)).tobytes().hex(), int(quality))

@@ -1,0 +1,102 @@
+"""BMP, TIFF and AVIF as files: read by Pillow, header first, and checked for their end where Pillow does not."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Literal
+
+from PIL import Image
+
+from curation.images.failures import corrupt, truncated, unsupported
+from curation.images.header import ImageHeader
+
+# Pillow warns of what it mends (odd EXIF, palettes with transparency): of every file anew, and to no end here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+PILLOW_NAMES = {"png": "PNG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF", "avif": "AVIF"}
+
+_ORIENTATION_TAG = 274
+_PLACES_AND_LENGTHS = ((273, 279), (324, 325))
+_UNBOUNDED_MODES = frozenset({"I", "F"})
+"""32 bits a channel: nothing says which value is white."""
+
+
+def open_picture(body: bytes, image_format: str) -> Image.Image:
+    """The picture as Pillow opens it: its header is read, its pixels are not.
+
+    No decoder but that of the given format looks at the file.
+
+    Raises:
+        ImageFailure: Pillow cannot make sense of the header.
+    """
+    try:
+        return Image.open(io.BytesIO(body), formats=(PILLOW_NAMES[image_format],))
+    except Image.DecompressionBombError as error:
+        raise unsupported("too many pixels for Pillow") from error
+    except Exception as error:
+        raise corrupt(f"header: {type(error).__name__}") from error
+
+
+def load_picture(picture: Image.Image) -> None:
+    """Decodes the pixels of an opened picture. Raises ImageFailure if they are damaged or not all there."""
+    try:
+        picture.load()
+    except Exception as error:
+        if "truncated" in str(error) or isinstance(error, EOFError):
+            raise truncated("pixels") from error
+        raise corrupt(f"pixels: {type(error).__name__}") from error
+
+
+def read_bmp_header(body: bytes) -> ImageHeader:
+    """The header of a BMP file. Raises ImageFailure."""
+    picture = open_picture(body, "bmp")
+    return ImageHeader("bmp", *picture.size)
+
+
+def read_tiff_header(body: bytes) -> ImageHeader:
+    """The header of a TIFF file; Pillow applies its orientation itself. Raises ImageFailure."""
+    _require_directory(body)
+    picture = open_picture(body, "tiff")
+    if picture.mode in _UNBOUNDED_MODES:
+        raise unsupported(f"tiff of mode {picture.mode}")
+    tags = getattr(picture, "tag_v2", {})
+    for place_tag, length_tag in _PLACES_AND_LENGTHS:
+        ends = zip(tags.get(place_tag, ()), tags.get(length_tag, ()), strict=False)
+        if any(place + length > len(body) for place, length in ends):
+            raise truncated("pixels lie beyond the end")
+    return ImageHeader("tiff", *picture.size, deep=picture.mode.startswith("I;16"))
+
+
+def _require_directory(body: bytes) -> None:
+    order: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
+    big = int.from_bytes(body[2:4], order) == 43
+    place = int.from_bytes(body[8:16] if big else body[4:8], order)
+    if place + 2 > len(body):
+        raise truncated("no directory")
+
+
+def read_avif_header(body: bytes) -> ImageHeader:
+    """The header of an AVIF file; Pillow gives its turning and mirroring as EXIF's orientation. Raises ImageFailure."""
+    _require_whole_boxes(body)
+    picture = open_picture(body, "avif")
+    try:
+        orientation = int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception as error:
+        raise corrupt(f"EXIF: {type(error).__name__}") from error
+    return ImageHeader("avif", *picture.size, orientation if 1 <= orientation <= 8 else 1)
+
+
+def _require_whole_boxes(body: bytes) -> None:
+    at = 0
+    while at + 8 <= len(body):
+        size = int.from_bytes(body[at : at + 4], "big")
+        if size == 1:
+            size = int.from_bytes(body[at + 8 : at + 16], "big")
+        if size == 0:
+            return
+        if size < 8:
+            raise corrupt("bad box length")
+        at += size
+    if at > len(body):
+        raise truncated("ends within a box")

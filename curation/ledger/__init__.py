@@ -1,0 +1,1 @@
+"""Questions to a finished run: the funnel, why a row ended as it did, and any SQL."""

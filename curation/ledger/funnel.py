@@ -1,0 +1,71 @@
+"""The funnel: how many rows each step let through, and for what reasons it did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelStep:
+    """What one step did. `reasons` are counts by rule and failure reason, largest first."""
+
+    step: str
+    rows_in: int
+    rejected: dict[str, int]
+    failed: dict[str, int]
+
+    @property
+    def rows_out(self) -> int:
+        """Rows that went on."""
+        return self.rows_in - sum(self.rejected.values()) - sum(self.failed.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """The whole way from the source to what was kept."""
+
+    rows_in: int
+    kept: int
+    steps: tuple[FunnelStep, ...]
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Rows by the rule that rejected them."""
+        return {rule: rows for step in self.steps for rule, rows in step.rejected.items()}
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Rows by the reason for which they failed."""
+        counts: dict[str, int] = {}
+        for step in self.steps:
+            for reason, rows in step.failed.items():
+                counts[reason] = counts.get(reason, 0) + rows
+        return counts
+
+
+def make_funnel(ledger: pl.LazyFrame, step_names: list[str]) -> Funnel:
+    """Counts the ledger.
+
+    Args:
+        step_names: The steps in the recipe's order, those without losses included.
+    """
+    counts = ledger.group_by("outcome", "step", "reason").len().collect(engine="streaming")
+    rows_in = int(counts["len"].sum())
+    left = rows_in
+    steps = []
+    known = [*step_names, *sorted(set(counts["step"].drop_nulls().unique().to_list()) - set(step_names))]
+    for name in known:
+        here = counts.filter(pl.col("step") == name).sort(["len", "reason"], descending=[True, False])
+        step = FunnelStep(name, left, _by_reason(here, Outcome.REJECTED), _by_reason(here, Outcome.FAILED))
+        left = step.rows_out
+        steps.append(step)
+    return Funnel(rows_in, left, tuple(steps))
+
+
+def _by_reason(counts: pl.DataFrame, outcome: Outcome) -> dict[str, int]:
+    chosen = counts.filter(pl.col("outcome") == outcome.value)
+    return dict(zip(chosen["reason"].to_list(), chosen["len"].to_list(), strict=True))

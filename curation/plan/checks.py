@@ -1,0 +1,30 @@
+"""Everything that can be found wrong before a run starts, found at once."""
+
+from __future__ import annotations
+
+from curation.errors import PlanError, RecipeError
+from curation.plan.phases import Plan, make_plan
+from curation.recipe.model import Recipe
+
+
+def checked_plan(recipe: Recipe) -> Plan:
+    """The plan of a recipe whose source can be read and whose steps found nothing wrong.
+
+    Raises:
+        RecipeError: With one line for each mistake: the file, the place in it, and the remedy.
+    """
+    mistakes = []
+    places = [(f"source ({recipe.source.config.step_name})", recipe.source)]
+    steps = [(f"steps.{index} ({step.config.step_name})", step) for index, step in enumerate(recipe.steps)]
+    for place, checkable in [*places, *steps]:
+        try:
+            checkable.check()
+        except RecipeError as error:
+            mistakes.append(f"{recipe.origin}: {place}: {error}")
+    try:
+        plan = make_plan(recipe)
+    except PlanError as error:
+        mistakes.append(str(error))
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
+    return plan

@@ -1,0 +1,33 @@
+"""The command line `curation`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from jobs import curate, demo, evaluate, inspect, train
+from jobs.exit_codes import exit_code_of
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    parser = argparse.ArgumentParser(
+        prog="curation", description="From a list of URLs to curated image-text shards to an evaluated model, on Ray."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (curate, inspect, train, evaluate, demo):
+        module.add_parsers(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Exit codes: see `jobs.exit_codes`."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    args = make_parser().parse_args(argv)
+    return exit_code_of(lambda: args.command(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Curates: `curation plan` and `curation run`. As a Ray job: `python -m jobs.curate RECIPE --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+
+from curation.console.progress import LiveProgress, PlainProgress
+from curation.engine.events import Listener, Listeners
+from curation.engine.metrics import MetricsStream
+from curation.engine.run import Run, RunResult
+from curation.ledger.funnel import make_funnel
+from curation.ledger.open_run import open_ledger
+from curation.plan.checks import checked_plan
+from curation.plan.phases import Phase, Plan
+from curation.recipe.load import load_recipe
+from curation.recipe.model import Recipe
+from curation.runtime.in_process import InProcessRunner
+from curation.storage.store import Store
+from jobs.exit_codes import ExitCode, exit_code_of
+from stages.catalogue import CATALOGUE
+
+if TYPE_CHECKING:
+    from curation.engine.operator import Runner
+
+RunnerName = Literal["ray", "in-process"]
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds `plan` and `run` to the command line."""
+    plan = commands.add_parser("plan", help="check a recipe and show what it would do; starts nothing")
+    _add_recipe(plan)
+    plan.set_defaults(command=plan_command)
+    run = commands.add_parser("run", help="carry out a recipe, or go on where an earlier run was left")
+    add_run_arguments(run)
+    run.set_defaults(command=run_command)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="YAML file, any fsspec path")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `run`, shared with the Ray job."""
+    _add_recipe(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, any fsspec path")
+    parser.add_argument("--runner", choices=["ray", "in-process"], default="ray")
+    parser.add_argument("--address", help="Ray cluster to join; default: RAY_ADDRESS, or one on this machine")
+
+
+def plan_command(args: argparse.Namespace) -> int:
+    """`curation plan`."""
+    recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
+    plan = checked_plan(recipe)
+    description = describe_plan(recipe, plan)
+    sys.stdout.write(json.dumps(description, indent=1) + "\n" if args.json else _plan_text(description))
+    return ExitCode.DONE
+
+
+def describe_plan(recipe: Recipe, plan: Plan) -> dict[str, Any]:
+    """The plan as JSON values: what happens in which order, which columns come and go, what each worker needs."""
+    items: list[dict[str, Any]] = []
+    for item in plan.items:
+        if isinstance(item, Phase):
+            steps = [
+                {"step": stage.config.step_name, "cpus": stage.spec.resources.cpus, "gpus": stage.spec.resources.gpus}
+                for stage in item.stages
+            ]
+            items.append({"kind": "phase", "name": item.name, "steps": steps, "reads": item.needs, "adds": item.adds})
+        else:
+            spec = item.exchange.spec
+            items.append({"kind": "decision", "name": item.name, "reads": spec.requires, "adds": spec.adds})
+    if plan.sink is not None:
+        items.append({"kind": "delivery", "name": plan.sink.config.step_name, "reads": plan.sink.spec.requires})
+    return {"recipe": recipe.name, "part_rows": recipe.run.part_rows, "items": items, "resolved": recipe.resolved()}
+
+
+def _plan_text(description: dict[str, Any]) -> str:
+    lines = [f"recipe {description['recipe']}, parts of {description['part_rows']} rows"]
+    for item in description["items"]:
+        lines.append(f"{item['kind']:>9}  {item['name']}")
+        lines.append(f"           reads {', '.join(item['reads']) or 'nothing'}")
+        if item.get("adds"):
+            lines.append(f"           adds  {', '.join(item['adds'])}")
+    return "\n".join(lines) + "\n"
+
+
+def run_command(args: argparse.Namespace) -> int:
+    """`curation run`."""
+    recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
+    plan = checked_plan(recipe)
+    live = sys.stderr.isatty() and not args.json
+    progress = LiveProgress(Console(stderr=True)) if live else PlainProgress(sys.stderr)
+    try:
+        result = curate(recipe, plan, args.out, args.runner, address=args.address, listener=progress)
+    finally:
+        if isinstance(progress, LiveProgress):
+            progress.stop()
+    summary = summarise(args.out, recipe, result)
+    sys.stdout.write(json.dumps(summary, indent=1) + "\n" if args.json else _summary_text(summary))
+    return ExitCode.QUARANTINED if result.quarantined else ExitCode.DONE
+
+
+def curate(
+    recipe: Recipe,
+    plan: Plan,
+    out: str,
+    runner_name: RunnerName = "ray",
+    *,
+    address: str | None = None,
+    listener: Listener,
+) -> RunResult:
+    """Carries out a plan into a folder; what is committed there already is not done again."""
+    store = Store(out)
+    metrics = MetricsStream(store, datetime.now(UTC).strftime("%Y%m%dT%H%M%S"))
+    runner = _make_runner(runner_name, recipe, address)
+    run = Run(recipe, plan, store, runner, Listeners(listener, metrics))
+    try:
+        return run.execute()
+    except KeyboardInterrupt:
+        run.interrupted()
+        raise
+    finally:
+        runner.close()
+
+
+def _make_runner(name: RunnerName, recipe: Recipe, address: str | None) -> Runner:
+    if name == "in-process":
+        return InProcessRunner(recipe.run.max_tries)
+    # Importing Ray takes a second that a wrong recipe need not wait for.
+    from curation.runtime.ray_data import RayRunner
+
+    return RayRunner(recipe.run.max_tries, recipe.run.max_workers, address)
+
+
+def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
+    """The end of a run as JSON values."""
+    funnel = make_funnel(open_ledger(out), [step.config.step_name for step in recipe.steps])
+    return {
+        "rows_in": funnel.rows_in,
+        "kept": funnel.kept,
+        "rejected": funnel.rejected,
+        "failed": funnel.failed,
+        "quarantined": [{"item": item, "unit": unit} for item, unit in result.quarantined],
+        "ledger": result.ledger,
+        "shards": result.shards,
+    }
+
+
+def _summary_text(summary: dict[str, Any]) -> str:
+    rejected, failed = sum(summary["rejected"].values()), sum(summary["failed"].values())
+    lines = [f"{summary['rows_in']:,} rows in = {summary['kept']:,} kept + {rejected:,} rejected + {failed:,} failed"]
+    lines.append(f"ledger: {summary['ledger']}")
+    if summary["shards"]:
+        lines.append(f"shards: {summary['shards']}")
+    lines.extend(f"set aside: {entry['item']}, unit {entry['unit']}" for entry in summary["quarantined"])
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The Ray job: the same as `curation run`."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.curate", description=__doc__)
+    add_run_arguments(parser)
+    args = parser.parse_args(argv)
+    return exit_code_of(lambda: run_command(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What the commands exit with, and the one place where errors become messages."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from types import FrameType
+
+from curation.errors import CurationError, PlanError, RecipeError
+
+logger = logging.getLogger(__name__)
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    DONE = 0
+    ERROR = 1
+    WRONG_INPUT = 2
+    QUARANTINED = 3
+    INTERRUPTED = 130
+
+
+def exit_code_of(command: Callable[[], int]) -> int:
+    """Runs a command; known errors become a message on standard error and their exit code.
+
+    SIGTERM ends a run like Ctrl-C does: what is committed stays, what is not is left.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(command())
+    except (RecipeError, PlanError) as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.WRONG_INPUT
+    except CurationError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return ExitCode.ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; everything committed is kept, the same command goes on from there\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        return ExitCode.DONE
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt

@@ -1,0 +1,146 @@
+"""Looks into a run: `curation status`, `funnel`, `explain` and `query`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from curation.errors import RecipeError
+from curation.ledger.explain import explain, verdict_line
+from curation.ledger.funnel import Funnel, make_funnel
+from curation.ledger.open_run import open_ledger, open_run
+from curation.ledger.query import query
+from curation.recipe.yaml_document import parse_yaml
+from curation.storage.layout import RECIPE, committed_units
+from jobs.exit_codes import ExitCode
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds the commands that look into a run."""
+    for name, command, text in (
+        ("status", status_command, "how far a run is, from what is committed"),
+        ("funnel", funnel_command, "how many rows each step let through"),
+        ("explain", explain_command, "why a row ended as it did"),
+        ("query", query_command, "SQL over the table `ledger`"),
+    ):
+        parser = commands.add_parser(name, help=text)
+        parser.add_argument("dir", metavar="DIR", help="folder of the run")
+        if name == "explain":
+            parser.add_argument("wanted", metavar="KEY_OR_URL")
+        if name == "query":
+            parser.add_argument("sql", metavar="SQL")
+        parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+        parser.set_defaults(command=command)
+
+
+def status_command(args: argparse.Namespace) -> int:
+    """`curation status`."""
+    store, record = open_run(args.dir)
+    items = []
+    for item in record.items:
+        done = 1 if item.kind == "decision" else len(committed_units(store.list(item.commits)))
+        items.append(
+            {
+                "kind": item.kind,
+                "name": item.name,
+                "units": item.units,
+                "done": done,
+                "set_aside": list(item.quarantined),
+            }
+        )
+    state = {"recipe": record.recipe, "state": record.state, "rows": record.rows, "parts": record.parts, "items": items}
+    if args.json:
+        _write_json(state)
+        return ExitCode.DONE
+    console = Console(highlight=False)
+    console.print(f"recipe {record.recipe}: {record.state}, {record.rows:,} rows in {record.parts:,} parts")
+    table = Table("item", "name", "units", "committed", "set aside")
+    for entry in items:
+        table.add_row(
+            entry["kind"], entry["name"], str(entry["units"]), str(entry["done"]), str(len(entry["set_aside"]))
+        )
+    console.print(table)
+    return ExitCode.DONE
+
+
+def funnel_command(args: argparse.Namespace) -> int:
+    """`curation funnel`."""
+    funnel = run_funnel(args.dir)
+    if args.json:
+        steps = [
+            {
+                "step": step.step,
+                "rows_in": step.rows_in,
+                "rows_out": step.rows_out,
+                "rejected": step.rejected,
+                "failed": step.failed,
+            }
+            for step in funnel.steps
+        ]
+        _write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
+    else:
+        Console(highlight=False).print(_funnel_table(funnel))
+    return ExitCode.DONE
+
+
+def run_funnel(folder: str) -> Funnel:
+    """The funnel of a run, its steps in the order of the recipe that was run."""
+    store, _ = open_run(folder)
+    recipe = parse_yaml(store.read_bytes(RECIPE).decode(), RECIPE).values
+    names = [str(step.get("name") or step["kind"]) for step in recipe["steps"]]
+    return make_funnel(open_ledger(folder), names)
+
+
+def _funnel_table(funnel: Funnel) -> Table:
+    table = Table("step", "in", "rejected", "failed", "out", "of these", title=f"{funnel.rows_in:,} rows in")
+    for step in funnel.steps:
+        losses = {**step.rejected, **step.failed}
+        reasons = ", ".join(f"{reason.removeprefix(step.step + '.')} {rows:,}" for reason, rows in losses.items())
+        table.add_row(
+            step.step,
+            f"{step.rows_in:,}",
+            f"{sum(step.rejected.values()):,}",
+            f"{sum(step.failed.values()):,}",
+            f"{step.rows_out:,}",
+            reasons,
+        )
+    return table
+
+
+def explain_command(args: argparse.Namespace) -> int:
+    """`curation explain`."""
+    rows = explain(open_ledger(args.dir), args.wanted)
+    if not rows:
+        raise RecipeError(f"{args.wanted}: neither a key nor a URL of this run")
+    if args.json:
+        _write_json({"rows": rows})
+        return ExitCode.DONE
+    console = Console(highlight=False)
+    for row in rows:
+        console.print(f"row {row['row']} (key {row['key']}): {verdict_line(row)}", markup=False)
+        table = Table("column", "value", show_header=False)
+        for name, value in row.items():
+            table.add_row(name, str(value))
+        console.print(table, markup=False)
+    return ExitCode.DONE
+
+
+def query_command(args: argparse.Namespace) -> int:
+    """`curation query`."""
+    frame = query(open_ledger(args.dir), args.sql)
+    if args.json:
+        _write_json({"columns": frame.columns, "rows": frame.to_dicts()})
+    else:
+        with pl.Config(tbl_rows=100, tbl_cols=-1, fmt_str_lengths=80, tbl_hide_dataframe_shape=True):
+            sys.stdout.write(f"{frame}\n")
+    return ExitCode.DONE
+
+
+def _write_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")

@@ -1,0 +1,115 @@
+"""Trains on shards: `curation train`. As a Ray job: `python -m jobs.train SHARDS --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from curation.errors import RecipeError
+from curation.ledger.open_run import open_run
+from curation.recipe.mistakes import describe_mistakes
+from curation.recipe.overrides import apply_overrides
+from curation.recipe.yaml_document import Document, parse_yaml
+from curation.storage.layout import RUN_RECORD
+from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.training.config import TrainConfig
+from jobs.training.presets import PRESETS
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds `train` to the command line."""
+    parser = commands.add_parser("train", help="train a dual encoder or a captioner on shards")
+    add_arguments(parser)
+    parser.set_defaults(command=train_command)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `train`, shared with the Ray job."""
+    parser.add_argument("shards", metavar="SHARDS", help="folder of WebDataset tars, or folder of a run")
+    parser.add_argument("--out", required=True, metavar="DIR", type=Path)
+    parser.add_argument("--config", metavar="FILE", help="YAML of training settings; default: the preset")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="settings to start from")
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides")
+    parser.add_argument("--workers", type=int, default=1, help="processes; more than one run under Ray Train")
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
+
+
+def train_command(args: argparse.Namespace) -> int:
+    """`curation train`."""
+    config = read_config(args.config, args.preset, args.overrides)
+    shards = shards_of(args.shards)
+    if args.workers > 1:
+        from jobs.training.distributed import train_distributed
+
+        result = train_distributed(shards, args.out, config, workers=args.workers)
+    else:
+        from jobs.training.loop import train
+
+        result = train(shards, args.out, config)
+    summary = {
+        "model": str(result.model),
+        "steps": result.steps,
+        "loss": round(result.loss, 4),
+        "seconds": round(result.seconds, 1),
+        "samples_per_s": round(result.samples_per_s, 1),
+        "metrics": str(result.metrics),
+    }
+    text = json.dumps(summary, indent=1) if args.json else f"local-dir:{result.model} after {result.steps} steps"
+    sys.stdout.write(text + "\n")
+    return ExitCode.DONE
+
+
+def read_config(path: str | None, preset: str, overrides: Sequence[str]) -> TrainConfig:
+    """The settings of a training: a preset, or a file, with `--set` on top.
+
+    Raises:
+        RecipeError: With one line for each mistake.
+    """
+    if path is None:
+        values = json.loads(PRESETS[preset].model_dump_json())
+        document = Document(f"preset {preset}", values, {})
+    else:
+        try:
+            document = parse_yaml(Path(path).read_text(encoding="utf-8"), path)
+        except OSError as error:
+            raise RecipeError(f"{path}: the settings cannot be read: {error}") from error
+        values = document.values or {}
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: training settings are a mapping")
+    apply_overrides(values, overrides)
+    try:
+        return TrainConfig.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise RecipeError(describe_mistakes(error, TrainConfig, document, ())) from error
+
+
+def shards_of(folder: str) -> str:
+    """The folder of tars: the given one, or the delivery of the run in it.
+
+    Raises:
+        RecipeError: It is a run that has delivered nothing yet.
+    """
+    if not (Path(folder) / RUN_RECORD).is_file():
+        return folder
+    store, record = open_run(folder)
+    if record.shards is None:
+        raise RecipeError(f"{folder}: this run has no shards yet; finish it with `curation run`")
+    return store.locate(record.shards)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The Ray job: the same as `curation train`."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.train", description=__doc__)
+    add_arguments(parser)
+    args = parser.parse_args(argv)
+    return exit_code_of(lambda: train_command(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

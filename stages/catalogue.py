@@ -1,0 +1,29 @@
+"""Every source, stage, exchange and sink that a recipe may name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from curation.catalogue import Catalogue
+from stages.caption.recaption import Recaption
+from stages.deliver.shards import WriteShards
+from stages.encode.alignment import ScoreAlignment
+from stages.fetch.decode import DecodeImages
+from stages.fetch.images import FetchImages
+from stages.fingerprint.images import Fingerprint
+from stages.select.deduplicate import Deduplicate
+from stages.select.select import Select
+from stages.sources.url_table import UrlTable
+from stages.text.rules import TextRules
+
+
+def _by_kind(*classes: Any) -> dict[str, Any]:
+    return {step.Config.model_fields["kind"].default: step for step in classes}
+
+
+CATALOGUE = Catalogue(
+    sources=_by_kind(UrlTable),
+    stages=_by_kind(TextRules, FetchImages, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
+    exchanges=_by_kind(Deduplicate, Select),
+    sinks=_by_kind(WriteShards),
+)

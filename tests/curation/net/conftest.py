@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+from support.raw_web import RawWeb
+
+
+@pytest.fixture
+def web() -> Iterator[RawWeb]:
+    server = RawWeb()
+    yield server
+    server.close()

@@ -1,0 +1,51 @@
+"""The Ray runner against the one without Ray, with workers that die on the way."""
+
+import polars as pl
+import pytest
+import ray
+import toy_steps
+from toy_runs import execute, files_of, ledger_of, logged
+
+from curation.contracts.resources import Resources
+from curation.errors import PlanError
+from curation.runtime.ray_data import RayRunner
+
+
+@pytest.fixture(scope="module")
+def runner():
+    # The workers cannot import the tests' modules: what they need of them travels whole.
+    ray.cloudpickle.register_pickle_by_value(toy_steps)
+    runner = RayRunner(max_tries=2)
+    yield runner
+    runner.close()
+
+
+def test_the_results_are_equal_to_the_byte_when_ray_runs_them(tmp_path, runner):
+    on_ray = execute(tmp_path / "ray" / "out", log=tmp_path, runner=runner)
+    here = execute(tmp_path / "here" / "out", log=tmp_path)
+    assert on_ray == here
+    assert files_of(tmp_path / "ray" / "out", on_ray) == files_of(tmp_path / "here" / "out", here)
+
+
+def test_a_part_is_set_aside_and_the_others_finish_when_it_kills_its_worker(tmp_path, runner):
+    result = execute(tmp_path / "out", "measure_text.crash_row=20", "source.rows=64", runner=runner)
+    assert result.quarantined == (("measure_text", 1),)
+    ledger = ledger_of(tmp_path / "out", result)
+    assert ledger["row"].to_list() == list(range(64))
+    assert ledger.filter(pl.col("reason") == "quarantined")["row"].to_list() == list(range(16, 32))
+    assert logged(tmp_path / "measured").count(20) == 2
+
+
+def test_a_part_is_tried_again_when_its_stage_raises(tmp_path, runner):
+    result = execute(tmp_path / "out", "measure_text.raise_row=20", "source.rows=64", runner=runner)
+    assert result.quarantined == (("measure_text", 1),)
+    assert logged(tmp_path / "measured").count(20) == 2
+
+
+def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
+    class Greedy:
+        name = "greedy"
+        resources = Resources(cpus=10_000)
+
+    with pytest.raises(PlanError, match="needs 10000 CPUs"):
+        runner.run([Greedy()], [0], lambda report: None)

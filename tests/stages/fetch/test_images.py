@@ -1,0 +1,209 @@
+import asyncio
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+from support.raw_web import Exchange, RawWeb
+
+from schemas.columns import schema_of
+from stages.fetch.images import FetchImages, FetchImagesConfig
+
+BODY = b"some bytes"
+_OPEN = {"allow_networks": ("127.0.0.0/8",), "allow_ports": None, "robots": False, "backoff_s": 0.01}
+
+Make = Callable[..., FetchImages]
+
+
+def _table(urls: list[str | None]) -> pa.Table:
+    columns = {"row": range(10, 10 + len(urls)), "key": [f"k{place}" for place in range(len(urls))], "url": urls}
+    fields = schema_of("row", "key", "url")
+    return pa.table([pa.array(columns[field.name], field.type) for field in fields], schema=fields)
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Makes stages that may reach loopback, set up and closed at the end."""
+    made: list[FetchImages] = []
+
+    def make_stage(**settings: object) -> FetchImages:
+        stage = FetchImages(FetchImagesConfig(**{**_OPEN, **settings}))
+        stage.setup()
+        made.append(stage)
+        return stage
+
+    yield make_stage
+    for stage in made:
+        stage.close()
+
+
+def test_columns_are_those_of_the_spec_when_rows_are_fetched_and_fail(web: RawWeb, make: Make):
+    stage = make()
+    table = _table([web.on("/a", body=BODY, headers={"Content-Type": "image/png"}), web.url("/missing"), None])
+    done = stage.process(table)
+    assert done.column_names == [*table.column_names, *stage.spec.adds, "outcome", "reason", "detail"]
+    assert done.select(stage.spec.adds).schema == schema_of(*stage.spec.adds)
+    assert done["row"].to_pylist() == [10, 11, 12]
+    assert done["body"].to_pylist() == [BODY, None, None]
+    assert done["body_bytes"].to_pylist() == [len(BODY), None, None]
+    assert done["http_status"].to_pylist() == [200, 404, None]
+    assert done["content_type"].to_pylist() == ["image/png", None, None]
+    assert done["outcome"].to_pylist() == [None, "failed", "failed"]
+    assert done["reason"].to_pylist() == [None, "http_not_found", "invalid_url"]
+
+
+def test_order_is_the_inputs_when_bodies_arrive_in_another(web: RawWeb, make: Make):
+    async def slow_first(exchange: Exchange) -> None:
+        await asyncio.sleep(0.15 if exchange.path == "/0" else 0.0)
+        await exchange.respond(200, exchange.path.encode())
+
+    urls = [web.handle(f"/{number}", slow_first) for number in range(6)]
+    stage = make()
+    arrived = [row for chunk in stage.stream(_table(urls)) for row in chunk["row"].to_pylist()]
+    assert arrived[-1] == 10
+    assert sorted(arrived) == [10, 11, 12, 13, 14, 15]
+    done = stage.process(_table(urls))
+    assert done["row"].to_pylist() == [10, 11, 12, 13, 14, 15]
+    assert done["body"].to_pylist() == [f"/{number}".encode() for number in range(6)]
+
+
+def test_first_rows_are_handed_over_while_others_are_still_fetched(web: RawWeb, make: Make):
+    let_go = threading.Event()
+
+    async def wait(exchange: Exchange) -> None:
+        while not let_go.is_set():
+            await asyncio.sleep(0.01)
+        await exchange.respond(200, BODY)
+
+    chunks = make().stream(_table([web.handle("/slow", wait), web.on("/fast", body=BODY)]))
+    first = next(chunks)["row"].to_pylist()
+    let_go.set()
+    assert (first, [chunk["row"].to_pylist() for chunk in chunks]) == ([11], [[10]])
+
+
+def test_url_is_fetched_once_when_it_stands_in_several_rows(web: RawWeb, make: Make):
+    url = web.on("/a", body=BODY)
+    done = make().process(_table([url, web.url("/b"), url]))
+    assert (web.asked["/a"], done["body"].to_pylist()) == (1, [BODY, None, BODY])
+
+
+def test_table_with_all_columns_is_returned_when_the_input_is_empty(make: Make):
+    stage = make()
+    done = stage.process(_table([]))
+    assert (done.num_rows, done.column_names[3:-3]) == (0, list(stage.spec.adds))
+
+
+def test_stage_works_when_it_was_pickled_before_setup(web: RawWeb):
+    stage = pickle.loads(pickle.dumps(FetchImages(FetchImagesConfig(**_OPEN))))
+    stage.setup()
+    try:
+        assert stage.process(_table([web.on("/a", body=BODY)]))["body"].to_pylist() == [BODY]
+    finally:
+        stage.close()
+
+
+def test_requests_per_host_stay_within_the_limit_when_many_rows_share_it(web: RawWeb, make: Make):
+    async def dawdle(exchange: Exchange) -> None:
+        await asyncio.sleep(0.01)
+        await exchange.respond(200, BODY)
+
+    for number in range(20):
+        web.handle(f"/{number}", dawdle)
+    urls = [web.url(f"/{number}", host) for number in range(20) for host in ("127.0.0.1", "127.0.0.2")]
+    done = make(per_host_concurrency=3, concurrency=16).process(_table(urls))
+    assert done["body"].null_count == 0
+    assert dict(web.most_together) == {"127.0.0.1": 3, "127.0.0.2": 3}
+
+
+def test_requests_stay_within_the_worker_limit_when_there_are_many_hosts(web: RawWeb, make: Make):
+    async def dawdle(exchange: Exchange) -> None:
+        await asyncio.sleep(0.01)
+        await exchange.respond(200, BODY)
+
+    urls = []
+    for number in range(12):
+        web.handle(f"/{number}", dawdle)
+        urls.append(web.url(f"/{number}", f"127.0.0.{1 + number % 3}"))
+    make(per_host_concurrency=9, concurrency=2).process(_table(urls))
+    assert max(web.most_together.values()) <= 2
+
+
+def test_fetching_waits_when_nobody_takes_the_bodies(web: RawWeb, make: Make):
+    urls = [web.on(f"/{number}", body=BODY) for number in range(40)]
+    chunks = make(concurrency=4, per_host_concurrency=40).stream(_table(urls))
+    taken = next(chunks).num_rows
+    time.sleep(0.1)
+    assert sum(web.asked.values()) <= 4
+    assert taken + sum(chunk.num_rows for chunk in chunks) == 40
+
+
+def test_hosts_fail_by_themselves_when_one_hangs_and_another_is_gone(web: RawWeb, make: Make):
+    async def hang(exchange: Exchange) -> None:
+        await asyncio.sleep(30)
+
+    web.handle("/hang", hang)
+    urls = [web.url("/hang?", "127.0.0.2"), web.on("/a", body=BODY), f"http://127.0.0.4:{web.port}/x"]
+    web.handle("/hang?", hang)
+    done = make(read_timeout_s=0.2, retries=0).process(_table(urls))
+    assert done["reason"].to_pylist() == ["read_timeout", None, "connection_refused"]
+
+
+def test_rest_of_a_part_fails_when_its_time_is_over(web: RawWeb, make: Make):
+    async def hang(exchange: Exchange) -> None:
+        await asyncio.sleep(30)
+
+    web.handle("/hang", hang)
+    stage = make(part_timeout_s=0.2)
+    done = stage.process(_table([web.url("/hang"), web.on("/a", body=BODY)]))
+    assert done["reason"].to_pylist() == ["deadline", None]
+    assert stage.process(_table([web.url("/a")]))["body"].to_pylist() == [BODY]
+
+
+def test_time_of_the_consumer_does_not_count_when_a_part_has_a_deadline(web: RawWeb, make: Make):
+    urls = [web.on(f"/{number}", body=BODY) for number in range(4)]
+    reasons = []
+    for chunk in make(part_timeout_s=0.3, concurrency=1).stream(_table(urls)):
+        time.sleep(0.15)
+        reasons += chunk["reason"].to_pylist()
+    assert reasons == [None] * 4
+
+
+def test_next_part_is_fetched_when_the_last_was_abandoned(web: RawWeb, make: Make):
+    stage = make(concurrency=1)
+    chunks = stage.stream(_table([web.on(f"/{number}", body=BODY) for number in range(4)]))
+    next(chunks)
+    chunks.close()
+    assert stage.process(_table([web.url("/0")]))["body"].to_pylist() == [BODY]
+
+
+def test_robots_txt_is_asked_for_once_when_many_rows_share_a_host(web: RawWeb, make: Make):
+    web.on("/robots.txt", body=b"User-agent: *\nDisallow: /no/")
+    urls = [web.on(f"/{number}", body=BODY) for number in range(8)] + [web.on("/no/a", body=BODY)]
+    done = make(robots=True).process(_table(urls))
+    assert (web.asked["/robots.txt"], web.asked["/no/a"]) == (1, 0)
+    assert done["reason"].to_pylist() == [None] * 8 + ["robots_disallowed"]
+
+
+def test_contact_follows_the_product_token_when_it_is_given(web: RawWeb, make: Make):
+    make(user_agent="my-bot/2", contact="https://example.org/bot").process(_table([web.on("/a", body=BODY)]))
+    assert web.requests[0][1]["user-agent"] == "my-bot/2 (+https://example.org/bot)"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"allow_networks": ("127.0.0.1/8",)},
+        {"allow_ports": (0,)},
+        {"user_agent": "bot\r\nX-Evil: 1"},
+        {"contact": "a\nb"},
+        {"retries": -1},
+        {"total_timeout_s": 0},
+        {"read_timeout": 3},
+    ],
+)
+def test_config_is_refused_when_a_setting_makes_no_sense(settings: dict[str, object]):
+    with pytest.raises(ValidationError):
+        FetchImagesConfig(**settings)
