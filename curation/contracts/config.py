@@ -30,11 +30,17 @@ def fingerprinted_settings(config: BaseModel) -> dict[str, Any]:
     for name, field in type(config).model_fields.items():
         if any(isinstance(mark, _Tuning) for mark in field.metadata):
             del settings[name]
-            continue
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            settings[name] = fingerprinted_settings(value)
+        else:
+            settings[name] = _without_tuning(getattr(config, name), settings[name])
     return settings
+
+
+def _without_tuning(value: Any, dumped: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return fingerprinted_settings(value)
+    if isinstance(value, (list, tuple)):
+        return [_without_tuning(*pair) for pair in zip(value, dumped, strict=True)]
+    return dumped
 
 
 class StepConfig(Config):

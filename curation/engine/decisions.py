@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import DecisionLayout
 from curation.storage.store import Store
-from schemas.columns import COLUMNS, schema_of
+from schemas.columns import COLUMNS
 from schemas.records import DecisionCommit
 
 
@@ -52,12 +53,10 @@ def _item_frame(lineage: Lineage, item: MeasuredItem | DecidedItem) -> pl.LazyFr
     store = lineage.store.child(item.layout.folder)
     if isinstance(item, DecidedItem):
         return scan(store, [item.commit.file.path])
-    paths: dict[str, None] = {}
-    for part in range(lineage.parts):
-        commit = lineage.part_commit(item, part)
-        paths.update(dict.fromkeys(file.path for file in commit.files) if commit else {})
+    paths = dict.fromkeys(file.path for commit in lineage.part_commits(item) for file in commit.files)
     if not paths:
-        return pl.from_arrow(schema_of("row", "key", *item.columns).empty_table()).lazy()  # type: ignore[union-attr]
+        empty = lineage.schema_of(["row", "key", *item.columns]).empty_table()
+        return pl.from_arrow(empty).lazy()  # type: ignore[union-attr]
     return scan(store, list(paths))
 
 
@@ -84,50 +83,74 @@ def decide(lineage: Lineage, exchange: Exchange, layout: DecisionLayout) -> Deci
     """
     name = exchange.config.step_name
     given = live_frame(lineage, exchange.spec.requires)
-    verdicts = _verdicts(exchange.decide(given), exchange.spec.adds, name)
-    verdicts = _with_rule_names(verdicts, name)
-    _check_rows(lineage, verdicts, name)
+    keys = _collected(given.select("row", "key"), name)
+    verdicts = _verdicts(lambda: exchange.decide(given), exchange.spec.adds, name)
+    _check_rows(keys["row"], verdicts["row"], name)
     # The key travels along, so that a later exchange finds it without opening the pool.
-    keys = live_frame(lineage, []).collect(engine="streaming")
     verdicts = verdicts.join(keys, on="row", how="left").sort("row")
-    table = _as_registered(verdicts, ("row", "key", "reason", "detail", *exchange.spec.adds))
+    table = _as_registered(verdicts, ("row", "key", "reason", "detail", *exchange.spec.adds), name)
     return _commit(lineage, layout, name, table, None)
 
 
 def assign(lineage: Lineage, sink: Sink, layout: DecisionLayout) -> DecisionCommit:
-    """Lets a sink give every survivor its place, and commits the assignment."""
+    """Lets a sink give every survivor its place, and commits the assignment.
+
+    Raises:
+        CurationError: The sink broke its contract.
+    """
     name = sink.config.step_name
-    places = _with_rule_names(_verdicts(sink.assign(live_frame(lineage, [])), sink.spec.adds, name), name)
-    _check_rows(lineage, places, name)
-    table = _as_registered(places.sort("row"), ("row", "reason", "detail", *sink.spec.adds))
+    given = live_frame(lineage, [])
+    places = _verdicts(lambda: sink.assign(given), sink.spec.adds, name)
+    _check_rows(_collected(given.select("row"), name)["row"], places["row"], name)
+    table = _as_registered(places.sort("row"), ("row", "reason", "detail", *sink.spec.adds), name)
+    _check_places(table, *sink.spec.adds[:2], name)
     return _commit(lineage, layout, name, table, sink.spec.adds[:2])
 
 
-def _verdicts(frame: pl.LazyFrame, adds: Sequence[str], name: str) -> pl.DataFrame:
-    verdicts = frame.collect(engine="streaming")
+def _collected(frame: pl.LazyFrame, name: str) -> pl.DataFrame:
+    try:
+        return frame.collect(engine="streaming")
+    except pl.exceptions.PolarsError as error:
+        raise CurationError(f"step {name}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _verdicts(decide: Callable[[], pl.LazyFrame], adds: Sequence[str], name: str) -> pl.DataFrame:
+    try:
+        verdicts = _collected(decide(), name)
+    except pl.exceptions.PolarsError as error:
+        raise CurationError(f"step {name}: {str(error).strip().splitlines()[0]}") from error
     missing = {"row", "reason", "detail", *adds} - set(verdicts.columns)
     if missing:
         raise CurationError(f"step {name}: its verdicts lack {', '.join(sorted(missing))}")
-    return verdicts.select("row", "reason", "detail", *adds)
-
-
-def _with_rule_names(verdicts: pl.DataFrame, name: str) -> pl.DataFrame:
+    verdicts = verdicts.select("row", "reason", "detail", *adds)
     return verdicts.with_columns(pl.format(f"{name}.{{}}", pl.col("reason")).alias("reason"))
 
 
-def _check_rows(lineage: Lineage, verdicts: pl.DataFrame, name: str) -> None:
+def _check_rows(alive: pl.Series, judged: pl.Series, name: str) -> None:
     """Conservation: a verdict for every live row, and for each of them one."""
-    alive = live_frame(lineage, []).select("row").collect(engine="streaming")["row"].sort()
-    judged = verdicts["row"].sort()
-    if len(alive) != len(judged) or not (alive == judged).all():
+    if not alive.sort().equals(judged.sort()):
         raise CurationError(
             f"step {name}: gave {len(judged)} verdicts on {judged.n_unique()} rows, but {len(alive)} rows are alive"
         )
 
 
-def _as_registered(frame: pl.DataFrame, columns: Sequence[str]) -> pa.Table:
-    schema = pa.schema([COLUMNS[name].field.with_nullable(True) for name in columns])
-    return frame.select(columns).to_arrow().cast(schema)
+def _check_places(places: pa.Table, unit: str, place: str, name: str) -> None:
+    """Conservation: a row is delivered once or has a reason why not, and no place stays empty."""
+    delivered = places.filter(places["reason"].is_null()).sort_by([(unit, "ascending"), (place, "ascending")])
+    units = delivered[unit].to_numpy()
+    sizes = np.bincount(units) if delivered.num_rows and not delivered[unit].null_count else np.empty(0, np.int64)
+    expected = np.concatenate([np.arange(size) for size in sizes]) if len(sizes) else np.empty(0, np.int64)
+    dense = bool((sizes > 0).all()) and np.array_equal(delivered[place].to_numpy(), expected)
+    if not dense or places.num_rows - delivered.num_rows != places[unit].null_count:
+        raise CurationError(f"step {name}: its places are not dense from 0, or a row without a reason has none")
+
+
+def _as_registered(frame: pl.DataFrame, columns: Sequence[str], name: str) -> pa.Table:
+    schema = pa.schema([COLUMNS[column].field.with_nullable(True) for column in columns])
+    try:
+        return frame.select(columns).to_arrow().cast(schema)
+    except pa.ArrowException as error:
+        raise CurationError(f"step {name}: its verdicts are not of the registered types: {error}") from error
 
 
 def _commit(

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from curation.contracts.source import Source, SourceIndex
+from curation.errors import CorruptionError
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import SOURCE_WORKSPACE, DecisionLayout, PhaseLayout
 from curation.storage.store import Store
-from schemas.columns import schema_of
+from schemas.columns import COLUMNS
 from schemas.records import DecisionCommit, PartCommit
 
 
@@ -68,8 +69,19 @@ class Lineage:
         return start, min(start + self.part_rows, self.index.rows)
 
     def source_rows(self, part: int) -> pa.Table:
-        """All rows of a part with every column of the source."""
-        return self.source.read(self.index, *self.bounds(part), self._workspace)
+        """All rows of a part with every column of the source.
+
+        Raises:
+            CorruptionError: The source has lost rows since it was indexed.
+        """
+        start, stop = self.bounds(part)
+        table = self.source.read(self.index, start, stop, self._workspace)
+        if table.num_rows != stop - start:
+            raise CorruptionError(
+                f"source {self.source.config.step_name}: gave {table.num_rows} rows for rows {start} to {stop}; it has "
+                "changed since the run began: run again"
+            )
+        return table
 
     def live_rows(self, part: int) -> np.ndarray:
         """Rows of a part that are still alive: (n,) int64, ascending. None, where a phase before set the part aside."""
@@ -90,8 +102,13 @@ class Lineage:
         folder = self.store.child(item.layout.folder)
         tables = [read_columns(folder, file, columns, rows) for file in commit.files] if commit else []
         if not tables:
-            return _empty(columns)
+            return self.schema_of(dict.fromkeys(["row", *columns])).empty_table()
         return pa.concat_tables(tables, promote_options="default").select(["row", *columns])
+
+    def schema_of(self, columns: Iterable[str]) -> pa.Schema:
+        """The Arrow schema of columns, those that the source carries along included."""
+        carried = self.index.columns
+        return pa.schema([carried.field(name) if name in carried.names else COLUMNS[name].field for name in columns])
 
     def part_commit(self, item: MeasuredItem, part: int) -> PartCommit | None:
         """The commit of a part, None where the phase has set it aside."""
@@ -99,6 +116,11 @@ class Lineage:
             return PartCommit.model_validate_json(self.store.read_bytes(item.layout.commit(part)))
         except FileNotFoundError:
             return None
+
+    def part_commits(self, item: MeasuredItem) -> list[PartCommit]:
+        """The commits of every part that the phase has not set aside."""
+        documents = self.store.read_many([item.layout.commit(part) for part in range(self.parts)])
+        return [PartCommit.model_validate_json(document) for document in documents if document is not None]
 
     def columns_of(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> pa.Table:
         """`row`, `key` and the named columns for the given rows of a part, in ascending order of rows.
@@ -111,26 +133,23 @@ class Lineage:
         start, _ = self.bounds(part)
         table = self.source_rows(part).select(own).take(pa.array(rows - start, pa.int64()))
         for item in self.items:
-            made = [name for name in item.columns if name in wanted]
+            # What a phase persists of the source was read from the source already.
+            made = [name for name in item.columns if name in wanted and name not in own]
             if made:
-                table = _joined(table, self.ends(item, part, rows, made), made)
+                values = self.ends(item, part, rows, made)
+                missing = rows[~np.isin(rows, values["row"].to_numpy())]
+                if len(missing):
+                    folder = self.store.locate(item.layout.folder)
+                    raise CorruptionError(f"{folder}: holds nothing of row {missing[0]} of part {part}, which is alive")
+                table = _joined(table, values, made)
         return table.select([name for name in dict.fromkeys(["row", "key", *wanted]) if name in table.column_names])
 
 
 def _joined(table: pa.Table, values: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Adds columns by row; a row that `values` does not know gets nulls."""
+    """Adds columns by row; `values` knows every row of the table."""
     held = values["row"].to_numpy()
     order = np.argsort(held, kind="stable")
-    held = held[order]
-    rows = table["row"].to_numpy()
-    places = np.searchsorted(held, rows)
-    places[places == len(held)] = 0
-    found = held[places] == rows if len(held) else np.zeros(len(rows), dtype=bool)
-    indices = pa.array(order[places] if len(held) else np.zeros(len(rows), np.int64), pa.int64(), mask=~found)
+    indices = pa.array(order[np.searchsorted(held[order], table["row"].to_numpy())], pa.int64())
     for name in columns:
         table = table.append_column(values.schema.field(name).with_nullable(True), values[name].take(indices))
     return table
-
-
-def _empty(columns: Sequence[str]) -> pa.Table:
-    return schema_of(*dict.fromkeys(["row", *columns])).empty_table()

@@ -41,7 +41,7 @@ def read_jpeg_header(body: bytes) -> ImageHeader:
     if width == 0 or height == 0:
         raise corrupt(f"{width} x {height} pixels")
     # Entropy-coded data never holds this marker, so behind the first scan's start it is the real one.
-    if body.find(b"\xff\xd9", found.scan_at) < 0:
+    if body.rfind(b"\xff\xd9", found.scan_at) < 0:
         raise truncated("no end-of-image marker")
     return ImageHeader(
         "jpg", width, height, found.orientation, plain=channels == 3 and found.orientation == 1, channels=channels

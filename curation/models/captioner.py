@@ -85,10 +85,15 @@ class LoadedCaptioner:
                 return_tensors="pt",
                 padding=True,
             )
-        if prompt:
-            texts = [prompt] * len(images)
-            return self.processor(images=images, text=texts, return_tensors="pt")
-        return self.processor(images=images, return_tensors="pt")
+        inputs = self.processor(images=images, return_tensors="pt")
+        if not prompt:
+            return inputs
+        if self.model.config.is_encoder_decoder:
+            # The decoder goes on from the prompt; the end that the tokenizer adds is taken off.
+            ids = self.processor.tokenizer([prompt], return_tensors="pt").input_ids[:, :-1]
+            inputs["decoder_input_ids"] = ids.repeat(len(images), 1)
+            return inputs
+        return self.processor(images=images, text=[prompt] * len(images), return_tensors="pt")
 
     def _padding(self) -> int | None:
         tokenizer = getattr(self.processor, "tokenizer", None)

@@ -25,6 +25,10 @@ def checked_plan(recipe: Recipe) -> Plan:
         plan = make_plan(recipe)
     except PlanError as error:
         mistakes.append(str(error))
+    except RecipeError:
+        # Asking the source for its columns failed, as its check did.
+        if not mistakes:
+            raise
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     return plan

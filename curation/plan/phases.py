@@ -22,8 +22,9 @@ class Phase:
     """A run of stages that is measured in one go, one commit per part.
 
     Attributes:
+        stages: None in a phase that only brings the source's rows into the pool, for an exchange to read.
         needs: Columns read from outside the phase, `row` and `key` apart.
-        persists: Columns of the source that are written along, because a later exchange reads them.
+        persists: Columns of the source that are written, because an exchange reads them.
     """
 
     stages: tuple[Stage, ...]
@@ -80,24 +81,20 @@ def make_plan(recipe: Recipe) -> Plan:
         PlanError: With one line for each step that reads a column which nobody makes, or makes one again.
     """
     _check_columns(recipe)
-    runs = list(_cut(recipe))
     carried = {"url", "caption", *recipe.source.carried}
-    wanted = {
-        name for item in runs if isinstance(item, Decision) for name in item.exchange.spec.requires if name in carried
-    }
-    if wanted and not isinstance(runs[0], Phase):
-        runs.insert(0, Phase(stages=()))
-    items: list[Phase | Decision] = []
+    items: list[Phase | Decision] = [*_source_phase(recipe, carried), *_cut(recipe)]
     producers: dict[str, Phase | Decision | None] = dict.fromkeys((*ALWAYS_GIVEN, *sorted(carried)))
-    for item in runs:
-        if isinstance(item, Phase):
-            persists = tuple(sorted(wanted)) if not items else ()
-            item = Phase(item.stages, _needs(item.stages), persists)
-            producers.update(dict.fromkeys(item.adds, item))
-        else:
-            producers.update(dict.fromkeys(item.exchange.spec.adds, item))
-        items.append(item)
+    for item in items:
+        made = item.adds if isinstance(item, Phase) else item.exchange.spec.adds
+        producers.update(dict.fromkeys(made, item))
     return Plan(recipe.source, tuple(items), recipe.sink, producers)
+
+
+def _source_phase(recipe: Recipe, carried: set[str]) -> Iterator[Phase]:
+    """A phase of its own for what exchanges read of the source: one column more there repeats no measurement."""
+    read = {name for step in recipe.steps if isinstance(step, Exchange) for name in step.spec.requires}
+    if read & carried or not isinstance(recipe.steps[0], Stage):
+        yield Phase(stages=(), persists=tuple(sorted(read & carried)))
 
 
 def _cut(recipe: Recipe) -> Iterator[Phase | Decision]:
@@ -106,12 +103,12 @@ def _cut(recipe: Recipe) -> Iterator[Phase | Decision]:
         if isinstance(step, Stage):
             stages.append(step)
         if stages and (not isinstance(step, Stage) or step.spec.decides):
-            yield Phase(tuple(stages))
+            yield Phase(tuple(stages), _needs(stages))
             stages = []
         if isinstance(step, Exchange):
             yield Decision(step)
     if stages:
-        yield Phase(tuple(stages))
+        yield Phase(tuple(stages), _needs(stages))
 
 
 def _needs(stages: Iterable[Stage]) -> tuple[str, ...]:
@@ -135,8 +132,10 @@ def _check_columns(recipe: Recipe) -> None:
         for name in spec.requires:
             if name not in available and name not in transient:
                 mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, available)}")
+            elif not isinstance(step, Stage) and _is_volatile(name):
+                mistakes.append(f"{where}: reads the column {name}, which differs from run to run; decide by another")
         for name in spec.adds:
-            if name in available:
+            if name in available or name in transient:
                 mistakes.append(
                     f"{where}: makes the column {name}, which is there already; remove one of the two steps"
                 )
@@ -148,6 +147,10 @@ def _check_columns(recipe: Recipe) -> None:
                 available.add(name)
     if mistakes:
         raise PlanError("\n".join(mistakes))
+
+
+def _is_volatile(name: str) -> bool:
+    return name in COLUMNS and COLUMNS[name].role is Role.VOLATILE
 
 
 def _ends_phase(step: object) -> bool:

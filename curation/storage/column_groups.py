@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.errors import CorruptionError
+from curation.storage.hashing import HashingWriter
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, Role
 from schemas.records import FileRecord
@@ -22,40 +22,11 @@ _REPETITIVE = frozenset(
 )
 
 
-class _HashingFile:
-    """Passes writes on and hashes them, so that nothing is read again for its checksum."""
-
-    def __init__(self, file: object) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-        self.closed = False
-
-    def write(self, data: bytes) -> int:
-        """Writes to the file below."""
-        view = memoryview(data)
-        self.sha256.update(view)
-        self.size += view.nbytes
-        self._file.write(view)  # type: ignore[attr-defined]
-        return view.nbytes
-
-    def flush(self) -> None:
-        """Left to the file below, when it closes."""
-
-    def tell(self) -> int:
-        """Bytes written so far."""
-        return self.size
-
-    def close(self) -> None:
-        """The file below is closed by whoever opened it."""
-        self.closed = True
-
-
 def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
     """Writes a table: the same bytes for the same values."""
     heavy = [name for name in table.column_names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
     with store.open_write(path) as raw:
-        file = _HashingFile(raw)
+        file = HashingWriter(raw)
         pq.write_table(
             table,
             file,
@@ -66,7 +37,7 @@ def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
             write_statistics=["row"] if heavy else True,
             store_schema=True,
         )
-    return FileRecord(path=path, rows=table.num_rows, size_bytes=file.size, sha256=file.sha256.hexdigest())
+    return file.record(path, table.num_rows)
 
 
 def _leaf_names(schema: pa.Schema) -> list[str]:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import fsspec
@@ -65,6 +65,20 @@ class Store:
     def read_bytes(self, path: str) -> bytes:
         """The content of a file. Raises FileNotFoundError."""
         return bytes(self.fs.cat_file(self.locate(path)))
+
+    def read_many(self, paths: Sequence[str]) -> Sequence[bytes | None]:
+        """The content of many small files, None for one that is not there; from an object store, many at a time."""
+        if self.is_local:
+            return [self._read_if_there(path) for path in paths]
+        places = [self.locate(path) for path in paths]
+        found = self.fs.cat(places, on_error="return") if places else {}
+        return [_content(found[place]) for place in places]
+
+    def _read_if_there(self, path: str) -> bytes | None:
+        try:
+            return self.read_bytes(path)
+        except FileNotFoundError:
+            return None
 
     def open_read(self, path: str) -> IO[bytes]:
         """The file, opened for reading at any place."""
@@ -172,6 +186,14 @@ class Store:
                 return False
             raise TransientError(f"{self.locate(path)}: the conditional put failed: {error}") from error
         return True
+
+
+def _content(found: bytes | Exception) -> bytes | None:
+    if isinstance(found, FileNotFoundError):
+        return None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _is_precondition_failure(error: OSError) -> bool:

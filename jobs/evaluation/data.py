@@ -20,7 +20,7 @@ class ClassList(BaseModel):
     """What zero-shot classification chooses from.
 
     Attributes:
-        classes: the names of the classes.
+        classes: the names of the classes, in the order of their labels.
         templates: prompts in which `{}` is a class.
     """
 
@@ -38,14 +38,14 @@ class EvaluationSample:
         key: of the sample.
         image: decoded, RGB.
         caption: its text.
-        label: its class, or None.
+        label: its class's number, or None.
         facts: its whole `.json`.
     """
 
     key: str
     image: Image.Image
     caption: str
-    label: str | None
+    label: int | None
     facts: dict[str, Any]
 
 
@@ -54,10 +54,8 @@ def read_samples(
 ) -> Iterator[EvaluationSample]:
     """Reads samples in order; those without a readable image are left out.
 
-    A sample's class is the `class` of its json.
-
     Args:
-        shards: a folder of tars, one tar, or a list.
+        shards: a folder of tars, one tar, or a list. A sample's `.cls` is its class's number.
         limit: the most samples to read.
 
     Raises:
@@ -73,15 +71,13 @@ def read_samples(
         image = _decoded(body) if body is not None else None
         if image is None:
             continue
-        facts = dict(json.loads(raw["json"])) if "json" in raw else {}
-        label = facts.get("class")
         count += 1
         yield EvaluationSample(
             key=str(raw["__key__"]),
             image=image,
             caption=raw.get("txt", b"").decode("utf-8", "replace").strip(),
-            label=None if label is None else str(label),
-            facts=facts,
+            label=int(raw["cls"]) if "cls" in raw else None,
+            facts=dict(json.loads(raw["json"])) if "json" in raw else {},
         )
 
 

@@ -1,24 +1,14 @@
 """Zero-shot classification with prompt templates."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from curation.errors import RecipeError
 from curation.models.clip import LoadedClip
 from jobs.evaluation.data import ClassList
 from jobs.evaluation.encoding import Embeddings, embed_texts
-
-
-@dataclass(frozen=True, slots=True)
-class ZeroShot:
-    """How often the right class came first, and among the first five."""
-
-    top1: float
-    top5: float
-    samples: int
-    classes: int
 
 
 def class_embeddings(clip: LoadedClip, chosen: ClassList, batch_size: int) -> Embeddings:
@@ -32,35 +22,29 @@ def class_embeddings(clip: LoadedClip, chosen: ClassList, batch_size: int) -> Em
     return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
 
 
-def classify(
-    images: Embeddings, classes: Embeddings, names: Sequence[str], labels: Sequence[str]
-) -> ZeroShot:
-    """Counts right answers.
+def zero_shot_accuracy(
+    images: Embeddings, classes: Embeddings, labels: Sequence[int]
+) -> dict[str, float]:
+    """Returns how often the right class came first (`top1`) and among the first five (`top5`).
 
     Args:
         images: (n, d) float32, normalised.
         classes: (c, d) float32, normalised.
-        names: of the c classes.
-        labels: the right name for each of the n images.
+        labels: the right class of each of the n images, 0 to c - 1.
 
     Raises:
-        RecipeError: if a label is not among the names.
+        RecipeError: if a label has no class.
     """
-    number = {name: at for at, name in enumerate(names)}
-    unknown = sorted(set(labels) - set(number))
-    if unknown:
-        raise RecipeError(f"{len(unknown)} labels are not among the classes, such as {unknown[0]!r}")
-    right = np.array([number[label] for label in labels], dtype=np.int64)
+    right = np.asarray(labels, np.int64)
+    if right.min() < 0 or right.max() >= len(classes):
+        raise RecipeError(
+            f"labels run from {right.min()} to {right.max()}, but there are {len(classes)} classes"
+        )
     ranks = rank_of_right(images @ classes.T, right)
-    return ZeroShot(
-        top1=float((ranks < 1).mean()),
-        top5=float((ranks < 5).mean()),
-        samples=len(labels),
-        classes=len(names),
-    )
+    return {"top1": float((ranks < 1).mean()), "top5": float((ranks < 5).mean())}
 
 
-def rank_of_right(scores: Embeddings, right: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def rank_of_right(scores: Embeddings, right: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns at which place, from 0, each row's right column is; ties count as lost."""
     own = scores[np.arange(len(scores)), right]
-    return np.asarray((scores >= own[:, None]).sum(axis=1) - 1)
+    return np.asarray((scores >= own[:, None]).sum(axis=1) - 1, np.int64)

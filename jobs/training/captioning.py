@@ -37,7 +37,7 @@ class CaptioningObjective(nn.Module):
         tokens = tokens[:, :longest]
         right = tokens[:, 1:].masked_fill(tokens[:, 1:] == self._padding, _IGNORED)
         # Padding lies behind all real tokens, where a causal model does not see it: no mask.
-        logits = model(pixel_values=pixels, input_ids=tokens[:, :-1]).logits.float()
+        logits = model(pixel_values=pixels, decoder_input_ids=tokens[:, :-1]).logits.float()
         return functional.cross_entropy(logits.flatten(0, 1), right.flatten())
 
     def after_step(self) -> None:

@@ -69,7 +69,8 @@ class TrainConfig(_Frozen):
             architecture that open_clip knows.
         tokenizer: folder with a tokenizer, for architectures without one of their own; None
             takes the embedded CLIP's.
-        image_tower_from: folder of a dual encoder whose image tower is the start of this model's.
+        start_from: folder of an exported model of the same architecture, whose weights are the
+            start; None starts from random weights.
         steps: optimizer steps in all.
         batch_size: samples in a step over all processes.
         warmup_steps: steps over which the learning rate rises from 0; then it falls as a cosine.
@@ -85,7 +86,7 @@ class TrainConfig(_Frozen):
     objective: Literal["contrastive", "captioning"] = "contrastive"
     model: str = "tiny-clip"
     tokenizer: str | None = None
-    image_tower_from: str | None = None
+    start_from: str | None = None
     steps: Annotated[int, Field(ge=1)] = 1000
     batch_size: Annotated[int, Field(ge=2)] = 256
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3

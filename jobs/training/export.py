@@ -32,7 +32,7 @@ def export_dual_encoder(built: Untrained, folder: Path, dtype: torch.dtype) -> N
 
 def export_captioner(built: Untrained, folder: Path, dtype: torch.dtype) -> None:
     """Writes a folder that transformers' `from_pretrained` reads: config, weights, processor."""
-    from transformers import BlipProcessor, CLIPImageProcessor
+    from transformers import CLIPImageProcessor, TrOCRProcessor
 
     size = built.image_size
     images = CLIPImageProcessor(
@@ -42,6 +42,6 @@ def export_captioner(built: Untrained, folder: Path, dtype: torch.dtype) -> None
         image_std=list(built.std),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    BlipProcessor(images, built.tokenizer).save_pretrained(str(folder))
+    TrOCRProcessor(images, built.tokenizer).save_pretrained(str(folder))
     model: Any = deepcopy(built.model).to("cpu", dtype)
     model.save_pretrained(str(folder))

@@ -74,22 +74,46 @@ def build_dual_encoder(config: TrainConfig) -> Untrained:
 
 
 def build_captioner(config: TrainConfig) -> Untrained:
-    """Builds a BLIP captioner.
+    """Builds a captioner: an image encoder of timm and a BERT that looks at what it found.
 
     Raises:
         RecipeError: if there is no such architecture.
     """
     from open_clip.tokenizer import HFTokenizer
-    from transformers import BlipConfig, BlipForConditionalGeneration
+    from transformers import (
+        BertConfig,
+        TimmWrapperConfig,
+        VisionEncoderDecoderConfig,
+        VisionEncoderDecoderModel,
+    )
 
     described = captioner_config(config.model)
     tokenizer = HFTokenizer(_tokenizer_folder(config), context_length=CAPTION_LENGTH)
-    described["text_config"]["vocab_size"] = len(tokenizer.tokenizer)
+    words = tokenizer.tokenizer
+    special = {
+        "pad_token_id": words.pad_token_id,
+        "bos_token_id": words.cls_token_id,
+        "eos_token_id": words.sep_token_id,
+    }
+    encoder = TimmWrapperConfig(do_pooling=False, num_labels=0, **described["encoder"])
+    decoder = BertConfig(
+        vocab_size=len(words),
+        is_decoder=True,
+        add_cross_attention=True,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        **special,
+        **described["decoder"],
+    )
+    both = VisionEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    for name, value in special.items():
+        setattr(both, name, value)
+    both.decoder_start_token_id = words.cls_token_id
     return Untrained(
-        model=BlipForConditionalGeneration(BlipConfig(**described)),
-        tokenizer=tokenizer.tokenizer,
+        model=VisionEncoderDecoderModel(both),
+        tokenizer=words,
         tokenize=tokenizer,
-        image_size=described["vision_config"]["image_size"],
+        image_size=described["image_size"],
         mean=tuple(PREPROCESS["mean"]),
         std=tuple(PREPROCESS["std"]),
         config={},

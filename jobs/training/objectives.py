@@ -9,7 +9,7 @@ from jobs.training.captioning import CaptioningObjective
 from jobs.training.config import TrainConfig
 from jobs.training.contrastive import ContrastiveObjective
 from jobs.training.export import export_captioner, export_dual_encoder
-from jobs.training.image_tower import load_image_tower
+from jobs.training.start import load_start
 from jobs.training.model import Untrained, build_captioner, build_dual_encoder
 
 Objective = ContrastiveObjective | CaptioningObjective
@@ -40,10 +40,11 @@ def make_task(config: TrainConfig) -> Task:
     torch.manual_seed(config.seed)
     if config.objective == "contrastive":
         built = build_dual_encoder(config)
-        contrastive = ContrastiveObjective(built.model, built.mean, built.std)
-        return Task(built, contrastive)
-    built = build_captioner(config)
-    if config.image_tower_from is not None:
-        load_image_tower(built.model, Path(config.image_tower_from))
+    else:
+        built = build_captioner(config)
+    if config.start_from is not None:
+        load_start(built.model, Path(config.start_from))
+    if config.objective == "contrastive":
+        return Task(built, ContrastiveObjective(built.model, built.mean, built.std))
     padding = int(built.tokenizer.pad_token_id)
     return Task(built, CaptioningObjective(built.model, built.mean, built.std, padding))

@@ -15,6 +15,7 @@ from curation.contracts.config import StepConfig
 from curation.contracts.sink import Sink, SinkSpec
 from curation.errors import RecipeError
 from curation.recipe.mistakes import did_you_mean
+from curation.storage.hashing import HashingWriter
 from curation.storage.store import Store
 from schemas.columns import COLUMNS
 from schemas.manifest import (
@@ -27,7 +28,6 @@ from schemas.manifest import (
     TextRule,
 )
 from schemas.records import FileRecord
-from stages.deliver.hashing import HashingWriter
 from stages.deliver.placing import place_rows
 from stages.deliver.samples import ordered_columns, sample_members, write_tar
 from stages.deliver.texts import chosen_texts

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from curation.storage.hashing import HashingReader
 from curation.storage.store import Store
 from schemas.manifest import MANIFEST_PATH, DeliveryManifest, ShardRecord
 from schemas.records import FileRecord
-from stages.deliver.hashing import HashingReader
 from stages.deliver.samples import Member, json_documents
 from stages.deliver.texts import chosen_texts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import cv2
@@ -40,6 +41,9 @@ _SCHEMA = schema_of(*_ADDS)
 _MAX_PIXELS = 89_000_000
 """Above, Pillow warns of decompression bombs, and twice that, refuses."""
 _SMALL_BYTES = 65_536
+_HEADROOM = 1.5
+"""JPEGs are decoded at no less than this multiple of the size they are brought to. At 1, resizing a little costs up
+to 1 dB against a full decode; at 1.5 it is 0.2 dB, for a fifth of the time more."""
 
 
 class DecodeImagesConfig(StepConfig):
@@ -149,7 +153,7 @@ class DecodeImages(Stage):
         config = self._settings
         size = target_size(header.upright_size, config.side_px, config.resize, upscale=config.upscale)
         stored_size = size[::-1] if header.orientation >= 5 else size
-        pixels = decode_pixels(body, header, stored_size)
+        pixels = decode_pixels(body, header, _with_headroom(stored_size))
         row.kept = size == header.upright_size and self._can_stay(body, header)
         if row.kept:
             row.image = body
@@ -162,6 +166,10 @@ class DecodeImages(Stage):
         """Whether the body can be delivered as it came; one longer than its raw pixels carries something else, too."""
         fits = len(body) <= max(3 * header.pixels, _SMALL_BYTES)
         return header.plain and header.format == self._settings.format and fits
+
+
+def _with_headroom(size: tuple[int, int]) -> tuple[int, int]:
+    return ceil(size[0] * _HEADROOM), ceil(size[1] * _HEADROOM)
 
 
 def _columns_of(rows: list[_Decoded], target: str) -> Iterator[list[object]]:

@@ -42,8 +42,8 @@ class TextRulesConfig(StepConfig):
         reject_phrases: Whole texts, compared without regard to case and punctuation.
         languages: ISO 639-1 codes of the languages that may stay. A text whose language is undecided stays.
         language_lead: How far another language must lead all of `languages` for a text to be dropped, in nats of the
-            classifier's normalised score. At 1.5, 2 % of 10,000 LAION texts that were chosen as English went, nine in ten
-            of them rightly, none of 150,000 generated English captions, and 188 of 190 short foreign ones.
+            classifier's normalised score. At 1.5, 2 % of 10,000 LAION texts chosen as English went, nine in ten of
+            them rightly, none of 150,000 generated English captions, and 188 of 190 short foreign ones.
     """
 
     kind: Literal["text_rules"] = "text_rules"

@@ -75,7 +75,8 @@ class MeasureText(Stage):
             raise ValueError("this row breaks the stage")
         words = [len(caption.split()) for caption in table["caption"].to_pylist()]
         marks = [
-            rejected("min_words", f"{n} < {self.config.min_words}") if n < self.config.min_words else None for n in words
+            rejected("min_words", f"{n} < {self.config.min_words}") if n < self.config.min_words else None
+            for n in words
         ]
         return with_marks(table.append_column(COLUMNS["text_words"].field, pa.array(words, pa.int32())), marks)
 

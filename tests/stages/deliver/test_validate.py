@@ -6,7 +6,7 @@ import pytest
 
 from curation.storage.store import Store
 from schemas.manifest import DeliveryManifest
-from stages.deliver.hashing import HashingReader
+from curation.storage.hashing import HashingReader
 from stages.deliver.shards import WriteShards, WriteShardsConfig
 from stages.deliver.validate import verify_shards
 

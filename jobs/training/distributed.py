@@ -1,0 +1,101 @@
+"""Trains with several processes by Ray Train; the only file here that knows Ray."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from curation.errors import RecipeError, TransientError
+from jobs.training.config import TrainConfig
+from jobs.training.loop import TrainResult, claim_folder, run_loop
+from jobs.training.streams import list_shards
+
+
+def train_distributed(
+    shards: str | Path | Sequence[str | Path],
+    out: Path,
+    config: TrainConfig,
+    *,
+    workers: int,
+    cpus_per_worker: float = 1.0,
+    use_gpu: bool = False,
+) -> TrainResult:
+    """Trains as `train` does, in several processes that share out the streams of shards.
+
+    The batches are those of one process with the same configuration; only the sums over them are
+    taken in another order, and batch norms see each process's share alone. Starts Ray unless it
+    runs. All nodes have to see `shards` and `out` under the same paths.
+
+    Args:
+        shards: see `train`.
+        out: see `train`.
+        config: `data.streams` has to be a multiple of `workers`.
+        workers: how many processes.
+        cpus_per_worker: CPUs to reserve for each.
+        use_gpu: one GPU for each.
+
+    Raises:
+        RecipeError: if streams or batch cannot be shared out, or as `train` does.
+        TransientError: if a process died and Ray Train gave up.
+    """
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    if config.data.streams % workers:
+        raise RecipeError(
+            f"data.streams is {config.data.streams}: {workers} processes need a multiple of "
+            f"{workers}"
+        )
+    found = [str(Path(path).absolute()) for path in list_shards(shards)]
+    out = out.absolute()
+    claim_folder(out, config)
+    job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config=job,
+        scaling_config=ScalingConfig(
+            num_workers=workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": cpus_per_worker},
+        ),
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        run_config=RunConfig(name="ray", storage_path=str(out)),
+    )
+    try:
+        reported = trainer.fit().metrics
+    except Exception as error:  # noqa: BLE001 - whatever a worker died of ends here
+        raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
+    if reported is None:
+        raise TransientError(f"training in {out} ended without a report; run it again")
+    return replace(
+        TrainResult(**reported), model=out / "model", metrics=out / "metrics.jsonl"
+    )
+
+
+def _work(job: dict[str, Any]) -> None:
+    """What every process does."""
+    import ray.train
+    import ray.train.torch
+
+    from jobs.training.processes import Place
+
+    context = ray.train.get_context()
+    place = Place(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        device=ray.train.torch.get_device(),
+        wrap=ray.train.torch.prepare_model,
+    )
+    config = TrainConfig.model_validate_json(_json(job["config"]))
+    result = run_loop(job["shards"], Path(job["out"]), config, place)
+    ray.train.report({name: _plain(value) for name, value in asdict(result).items()})
+
+
+def _json(value: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
