@@ -36,8 +36,9 @@ sandbox-models: install ## trains the embedded models anew: up to 90 minutes on 
 bench-value: install ## what curation is worth: three pairs of models, raw against curated
 	$(BIN)/python -m jobs.bench.value $(BENCH_ARGS)
 
-constraints: ## pins what is installed, by name and version alone
-	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable | grep '^[A-Za-z0-9._-]*==' | sort > constraints.txt
+constraints: ## pins every package that any extra needs, by name and version alone
+	{ grep '^uv==' constraints.txt; $(BIN)/uv pip compile --quiet --upgrade --no-annotate --no-header --all-extras \
+		pyproject.toml | sed 's/ ;.*//' | grep '=='; } | sort > constraints.new && mv constraints.new constraints.txt
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

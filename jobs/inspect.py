@@ -44,7 +44,8 @@ def status_command(args: argparse.Namespace) -> int:
     store, record = open_run(args.dir)
     items = []
     for item in record.items:
-        done = 1 if item.kind == "decision" else len(committed_units(store.list(item.commits)))
+        names = store.list(item.commits)
+        done = int("commit.json" in names) if item.kind == "decision" else len(committed_units(names))
         items.append(
             {
                 "kind": item.kind,

@@ -1,4 +1,4 @@
-"""Writes the reference pages from the code: `python -m jobs.reference` renews docs/steps.md and docs/columns.md."""
+"""Writes the reference pages of docs/ from the code: `python -m jobs.reference`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from curation.recipe.load import parse_recipe
 from curation.recipe.model import Recipe, RunSettings
 from jobs.demo import RECIPE, recipe_text
 from jobs.exit_codes import ExitCode
+from jobs.training.config import TrainConfig
+from jobs.training.presets import PRESETS
 from schemas.columns import COLUMNS, Role
 from schemas.outcomes import FailureReason
 from stages.catalogue import CATALOGUE
@@ -39,7 +41,7 @@ _ENTRY = re.compile(r"^ {8}([a-z_][a-z_0-9]*(?:, [a-z_][a-z_0-9]*)*): (.*)$")
 
 def pages() -> dict[str, str]:
     """The reference pages by file name."""
-    return {"steps.md": _steps_page(), "columns.md": _columns_page()}
+    return {"steps.md": _steps_page(), "columns.md": _columns_page(), "training-settings.md": _training_page()}
 
 
 def _steps_page() -> str:
@@ -93,9 +95,9 @@ def _settings_lines(config: type[BaseModel]) -> Iterator[str]:
     yield "| setting | values | default | |"
     yield "| --- | --- | --- | --- |"
     for name, field in fields.items():
-        text = field.description or described.get(name, "")
+        text = field.description or described.get(name) or ("See below." if _models_in(field.annotation) else "")
         tuning = " *Tuning.*" if _is_tuning(config, name) else ""
-        yield f"| `{name}` | {_values(field)} | {_default(field)} | {_cell(text)}{tuning} |"
+        yield f"| `{name}` | {_values(field)} | {_default(field)} | {_sentence(text)}{tuning} |"
     for name, field in fields.items():
         for nested in _models_in(field.annotation):
             yield ""
@@ -180,11 +182,10 @@ def _type_name(annotation: Any) -> str:
     return plain.get(annotation) or ("settings" if isinstance(annotation, type) else str(annotation))
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
 def _default(field: FieldInfo) -> str:
@@ -207,7 +208,13 @@ def _as_yaml(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"\bNone\b", "null", " ".join(text.split()))
+    return " ".join(text.split())
+
+
+def _sentence(text: str) -> str:
+    """A description as recipes see it: null instead of None, and a capital unless it begins with a value."""
+    text = re.sub(r"\bNone\b", "null", _cell(text))
+    return text if re.match(r"(auto|null):", text) else text[:1].upper() + text[1:]
 
 
 _ROLES = {
@@ -235,6 +242,25 @@ def _columns_page() -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     lines += ["", "## Why a row can fail", "", "The `reason` of a row whose `outcome` is `failed` is one of these:", ""]
     return "\n".join([*lines, ", ".join(f"`{reason.value}`" for reason in FailureReason) + "."]) + "\n"
+
+
+def _training_page() -> str:
+    lines = [
+        "# Settings of a training",
+        "",
+        _MADE,
+        "For `curation train`, see [training.md](training.md): in a file for `--config`, or one by one with `--set`.",
+        "",
+        *_settings_lines(TrainConfig),
+        "",
+        "## Presets",
+        "",
+        "What differs from the defaults above:",
+    ]
+    for name, preset in PRESETS.items():
+        changed = preset.model_dump(mode="json", exclude_defaults=True)
+        lines += ["", f"- `{name}`: " + (f"`{_as_yaml(changed)}`" if changed else "nothing")]
+    return "\n".join(lines) + "\n"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -103,7 +103,7 @@ def assign(lineage: Lineage, sink: Sink, layout: DecisionLayout) -> DecisionComm
     places = _verdicts(lambda: sink.assign(given), sink.spec.adds, name)
     _check_rows(_collected(given.select("row"), name)["row"], places["row"], name)
     table = _as_registered(places.sort("row"), ("row", "reason", "detail", *sink.spec.adds), name)
-    _check_places(table, *sink.spec.adds[:2], name)
+    _check_places(table, sink.spec.adds, name)
     return _commit(lineage, layout, name, table, sink.spec.adds[:2])
 
 
@@ -134,8 +134,9 @@ def _check_rows(alive: pl.Series, judged: pl.Series, name: str) -> None:
         )
 
 
-def _check_places(places: pa.Table, unit: str, place: str, name: str) -> None:
+def _check_places(places: pa.Table, adds: Sequence[str], name: str) -> None:
     """Conservation: a row is delivered once or has a reason why not, and no place stays empty."""
+    unit, place = adds[:2]
     delivered = places.filter(places["reason"].is_null()).sort_by([(unit, "ascending"), (place, "ascending")])
     units = delivered[unit].to_numpy()
     sizes = np.bincount(units) if delivered.num_rows and not delivered[unit].null_count else np.empty(0, np.int64)

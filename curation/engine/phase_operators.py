@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from curation.contracts.stage import Stage
 from curation.engine.lineage import Lineage, MeasuredItem
 from curation.engine.operator import Handover, Operator
 from curation.engine.stage_chain import END_COLUMNS, StageChain
+from curation.errors import TransientError
 from curation.plan.phases import Phase
 from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.layout import PhaseLayout
@@ -22,6 +24,9 @@ from curation.storage.store import Store
 from schemas.columns import schema_of
 from schemas.outcomes import Outcome
 from schemas.records import FileRecord, PartCommit, UnitReport
+
+_SECONDS = b"seconds"
+"""Key in the metadata of a table that is handed to the next operator."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +103,30 @@ class PhaseOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Measures what is missing of a part and commits it."""
-        taken = _TakenOver()
+        rows = self._work.lineage.live_rows(unit) if self._first or self._last else np.empty(0, np.int64)
         if self._first or table is None:
-            rows = self._work.lineage.live_rows(unit)
             taken = _take_over(self._work, unit, rows)
             missing = rows[~np.isin(rows, taken.rows, assume_unique=True)]
             if not len(missing) and taken.files:
                 return self._commit(unit, rows, taken, None)
             table = self._work.lineage.columns_of(unit, missing, (*self._work.phase.needs, *self._work.phase.persists))
+        before = _seconds_of(table)
         done = self._chain.run(table, unit)
+        seconds = {**before, **{name: round(spent, 4) for name, spent in self._chain.seconds.items()}}
         if not self._last:
-            return Handover(table=done)
-        rows = self._work.lineage.live_rows(unit) if not self._first else rows
-        taken = taken if self._first else _take_over(self._work, unit, rows)
-        return self._commit(unit, rows, taken, done)
+            return Handover(table=done.replace_schema_metadata({_SECONDS: json.dumps(seconds)}))
+        if not self._first:
+            taken = _take_over(self._work, unit, rows, done["row"].to_numpy())
+        return self._commit(unit, rows, taken, done, seconds)
 
-    def _commit(self, part: int, rows: np.ndarray, taken: _TakenOver, done: pa.Table | None) -> Handover:
+    def _commit(
+        self,
+        part: int,
+        rows: np.ndarray,
+        taken: _TakenOver,
+        done: pa.Table | None,
+        seconds: dict[str, float] | None = None,
+    ) -> Handover:
         store, layout = self._work.store, self._work.layout
         files = list(taken.files)
         written: FileRecord | None = None
@@ -126,9 +139,9 @@ class PhaseOperator(Operator):
         won = self._work.lineage.store.put_if_absent(layout.commit(part), commit.to_bytes())
         if not won and written is not None:
             store.delete(written.path)
-        return Handover(report=self._report(part, rows, written))
+        return Handover(report=self._report(part, rows, written, seconds or {}))
 
-    def _report(self, part: int, rows: np.ndarray, written: FileRecord | None) -> UnitReport:
+    def _report(self, part: int, rows: np.ndarray, written: FileRecord | None, seconds: dict[str, float]) -> UnitReport:
         """Counts what the winning commit holds: a lost race changes nothing of what is told."""
         lineage, work = self._work.lineage, self._work
         ends = lineage.ends(MeasuredItem(work.layout, work.columns), part, rows, ["outcome", "reason"])
@@ -138,7 +151,7 @@ class PhaseOperator(Operator):
             rows_in=len(rows),
             rows_measured=written.rows if written else 0,
             bytes_written=written.size_bytes if written else 0,
-            seconds={name: round(seconds, 4) for name, seconds in self._chain.seconds.items()},
+            seconds=seconds,
             kept=len(rows) - sum(counts[0].values()) - sum(counts[1].values()),
             rejected=counts[0],
             failed=counts[1],
@@ -153,19 +166,31 @@ class _TakenOver:
     files: tuple[FileRecord, ...] = ()
 
 
-def _take_over(work: PhaseWork, part: int, rows: np.ndarray) -> _TakenOver:
+def _take_over(work: PhaseWork, part: int, rows: np.ndarray, measured: np.ndarray | None = None) -> _TakenOver:
+    """What earlier commits hold of the rows; of the rows that were measured just now, nothing.
+
+    Raises:
+        TransientError: A run beside this one committed other rows of the part while it was measured.
+    """
     files: dict[str, FileRecord] = {}
     for sibling in work.siblings:
         commit = work.lineage.part_commit(MeasuredItem(sibling, ()), part)
         files.update({file.path: file for file in commit.files} if commit else {})
-    taken = _TakenOver()
+    taken = _TakenOver() if measured is None else _TakenOver(measured)
     for file in files.values():
         held = read_columns(work.store, file, ["row"], rows)["row"].to_numpy()
         new = held[~np.isin(held, taken.rows, assume_unique=True)]
         # Two files that hold the same row would double it: a file is taken whole or not at all.
         if len(new) and len(new) == len(held):
             taken = replace(taken, rows=np.concatenate([taken.rows, held]), files=(*taken.files, file))
+    if measured is not None and len(taken.rows) != len(rows):
+        raise TransientError(f"part {part} of {work.phase.name}: another run worked on it too, so it is measured again")
     return taken
+
+
+def _seconds_of(table: pa.Table) -> dict[str, float]:
+    """Time in the steps before, as the operator before noted it."""
+    return dict(json.loads((table.schema.metadata or {}).get(_SECONDS, b"{}")))
 
 
 def _ordered(done: pa.Table, columns: Sequence[str]) -> pa.Table:

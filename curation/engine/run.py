@@ -16,6 +16,7 @@ from curation.engine.ledger_operator import LedgerOperator
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
 from curation.engine.phase_operators import PhaseWork, phase_operators
+from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.model import Recipe
@@ -29,10 +30,11 @@ from curation.storage.layout import (
     UnitsLayout,
     committed_units,
 )
+from curation.storage.probe import check_store
 from curation.storage.store import Store
 from schemas.records import DecisionCommit, FileRecord, RunItem, RunRecord, UnitCommit, UnitReport
 
-LIGHT_UNITS = {"delivery": 2, "ledger": 256}
+LIGHT_UNITS = {"phase": 0, "source": 256, "delivery": 2, "ledger": 256}
 """Up to so many units are written in this process: starting workers would take longer than the work."""
 
 
@@ -63,8 +65,10 @@ class Run:
         """Does whatever is not committed yet.
 
         Raises:
+            RecipeError: The folder cannot be written, or the source cannot be read.
             CurationError: Something wrong that trying again does not mend.
         """
+        check_store(self.store, single_writer=self.recipe.run.single_writer)
         source = self.recipe.source
         index = source.index(self.store.child(SOURCE_WORKSPACE))
         settings = self.recipe.run
@@ -77,6 +81,7 @@ class Run:
             parts=lineage.parts,
             part_rows=settings.part_rows,
         )
+        self._save("running")
         prints = Fingerprints(self.plan, layout_fingerprint(index.fingerprint, settings.part_rows))
         for item in self.plan.items:
             lineage = (
@@ -100,19 +105,15 @@ class Run:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
         work = PhaseWork(lineage, phase, layout, self._siblings(layout))
-        quarantined = self._run_units("phase", phase.name, phase_operators(work), lineage.parts, layout.commits)
-        self._quarantined.extend((phase.name, part) for part in quarantined)
-        self._note(
-            RunItem(
-                kind="phase",
-                name=phase.name,
-                folder=layout.folder,
-                commits=layout.commits,
-                units=lineage.parts,
-                columns=work.columns,
-                quarantined=quarantined,
-            )
+        item = RunItem(
+            kind="phase",
+            name=phase.name,
+            folder=layout.folder,
+            commits=layout.commits,
+            units=lineage.parts,
+            columns=work.columns,
         )
+        quarantined = self._run_units(item, phase_operators(work), LIGHT_UNITS["phase" if phase.stages else "source"])
         prints.end_phase(both, quarantined)
         return lineage.then(MeasuredItem(layout, work.columns))
 
@@ -128,6 +129,7 @@ class Run:
         return lineage.then(DecidedItem(layout, decision.name, decision.exchange.spec.adds, commit))
 
     def _decided(self, layout: DecisionLayout, lineage: Lineage, make: Callable[[], DecisionCommit]) -> DecisionCommit:
+        self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))
         commit = read_decision(lineage, layout)
         begin = time.monotonic()
         self.listener.item_started(ItemStart("decision", layout.name, 1, int(commit is not None)))
@@ -143,10 +145,10 @@ class Run:
             )
             self.listener.unit_done(report)
         self.listener.item_ended(time.monotonic() - begin)
-        self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))
         return commit
 
-    def _deliver(self, lineage: Lineage, fingerprint: str) -> tuple[Lineage, str]:
+    def _deliver(self, lineage: Lineage, fingerprint: str) -> tuple[Lineage, str | None]:
+        """The lineage with the places, and the folder of the shards, None where one of them could not be written."""
         sink = self.plan.sink
         if sink is None:
             raise AssertionError("called with a sink alone")
@@ -155,57 +157,38 @@ class Run:
         commit = self._decided(places, lineage, lambda: assign(lineage, sink, places))
         layout = UnitsLayout("shards", fingerprint)
         units = commit.units or 0
+        item = RunItem(kind="delivery", name=name, folder=layout.folder, commits=layout.commits, units=units)
         operator = DeliveryOperator(lineage, sink, layout, commit, places.folder)
-        failed = self._run_units("delivery", name, [operator], units, layout.commits)
-        self._quarantined.extend((name, unit) for unit in failed)
+        failed = self._run_units(item, [operator], LIGHT_UNITS["delivery"])
         if not failed:
             sink.finish([self._unit_files(layout, unit) for unit in range(units)], self.store.child(layout.folder))
-        self._note(
-            RunItem(
-                kind="delivery",
-                name=name,
-                folder=layout.folder,
-                commits=layout.commits,
-                units=units,
-                quarantined=failed,
-            )
-        )
-        return lineage.then(DecidedItem(places, name, sink.spec.adds, commit)), layout.folder
+        delivered = lineage.then(DecidedItem(places, name, sink.spec.adds, commit))
+        return delivered, None if failed else layout.folder
 
     def _unit_files(self, layout: UnitsLayout, unit: int) -> list[FileRecord]:
         return list(UnitCommit.model_validate_json(self.store.read_bytes(layout.commit(unit))).files)
 
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)
-        operator = LedgerOperator(lineage, layout)
-        failed = self._run_units("ledger", "ledger", [operator], lineage.parts, layout.commits)
-        self._quarantined.extend(("ledger", part) for part in failed)
-        self._note(
-            RunItem(
-                kind="ledger",
-                name="ledger",
-                folder=layout.folder,
-                commits=layout.commits,
-                units=lineage.parts,
-                quarantined=failed,
-            )
-        )
+        item = RunItem(kind="ledger", name="ledger", folder=layout.folder, commits=layout.commits, units=lineage.parts)
+        failed = self._run_units(item, [LedgerOperator(lineage, layout)], LIGHT_UNITS["ledger"])
+        if failed:
+            # Without these parts the ledger would not have every row: there is no such thing as most of a ledger.
+            raise CurationError(f"the ledger of part {failed[0]} cannot be written (and of {len(failed) - 1} more)")
         return layout.folder
 
-    def _run_units(
-        self,
-        kind: Literal["phase", "delivery", "ledger"],
-        name: str,
-        operators: Sequence[Operator],
-        units: int,
-        commits: str,
-    ) -> tuple[int, ...]:
-        """Runs the units that have no commit; returns those that failed."""
+    def _run_units(self, item: RunItem, operators: Sequence[Operator], light_units: int) -> tuple[int, ...]:
+        """Runs the units that have no commit; returns those that failed.
+
+        Args:
+            light_units: Up to so many are run in this process.
+        """
+        self._note(item)
         begin = time.monotonic()
-        done = committed_units(self.store.list(commits))
-        missing = [unit for unit in range(units) if unit not in done]
+        done = committed_units(self.store.list(item.commits))
+        missing = [unit for unit in range(item.units) if unit not in done]
         failed: list[int] = []
-        self.listener.item_started(ItemStart(kind, name, units, units - len(missing)))
+        self.listener.item_started(ItemStart(item.kind, item.name, item.units, item.units - len(missing)))
 
         def on_report(report: UnitReport) -> None:
             if report.error is not None:
@@ -213,13 +196,18 @@ class Run:
             self.listener.unit_done(report)
 
         if missing:
-            light = len(missing) <= LIGHT_UNITS.get(kind, 0)
+            light = len(missing) <= light_units
             runner = InProcessRunner(self.recipe.run.max_tries) if light else self.runner
             runner.run(operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
-        return tuple(sorted(failed))
+        set_aside = tuple(sorted(failed))
+        self._quarantined.extend((item.name, unit) for unit in set_aside)
+        self._items[-1] = item.model_copy(update={"quarantined": set_aside})
+        self._save("running")
+        return set_aside
 
     def _note(self, item: RunItem) -> None:
+        """Records an item when it begins, so that its commits can be counted while it lasts."""
         self._items.append(item)
         self._save("running")
 

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from curation.contracts.marks import MARK_COLUMNS
 from curation.contracts.stage import Stage, StreamingStage
-from curation.errors import StageError
+from curation.engine.stage_contract import WaitingRows, check_result
 from schemas.columns import COLUMNS, Role, schema_of
-from schemas.outcomes import FailureReason, Outcome
+from schemas.outcomes import Outcome
 
 END_COLUMNS = ("outcome", "step", "reason", "detail")
 _END_SCHEMA = pa.schema([field.with_nullable(True) for field in schema_of(*END_COLUMNS)])
@@ -73,12 +72,13 @@ class StageChain:
         if isinstance(stage, StreamingStage):
             behind = self._rowwise_end(index + 1)
             pieces = []
-            waiting = _Waiting(stage.config.step_name, alive, part)
+            waiting = WaitingRows(stage.config.step_name, alive, part)
             for chunk in self._timed_stream(stage, alive):
                 rows = self._merge(index, waiting.take(chunk), chunk, part, ended)
                 pieces.append(self._straight(index + 1, behind, rows, part, ended))
             waiting.check_none_left()
-            survivors = pa.concat_tables([self._nothing(index, behind, alive), *pieces])
+            # They came as they were done, but what a stage makes of a whole part must not hang on that.
+            survivors = _in_row_order(pa.concat_tables([self._nothing(index, behind, alive), *pieces]))
             yield from self._from(behind, survivors, part, ended)
         else:
             yield from self._from(index + 1, self._straight(index, index + 1, alive, part, ended), part, ended)
@@ -123,7 +123,7 @@ class StageChain:
     def _merge(self, index: int, rows: pa.Table, result: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
         """Adds a stage's columns to its rows, moves the marked ones to `ended` and returns the others."""
         stage = self.stages[index]
-        _check_result(stage, rows, result, part)
+        check_result(stage, rows, result, part)
         for name in stage.spec.adds:
             rows = rows.append_column(COLUMNS[name].field, result[name])
         rows = rows.drop_columns(self._no_longer_needed(index, rows))
@@ -145,40 +145,12 @@ class StageChain:
         ]
 
 
-class _Waiting:
-    """The rows that a streaming stage was given and has not yielded yet."""
-
-    def __init__(self, step: str, alive: pa.Table, part: int) -> None:
-        self._step = step
-        self._alive = alive
-        self._part = part
-        self._rows = alive["row"].to_numpy()
-        self._left = np.ones(len(self._rows), dtype=bool)
-
-    def take(self, chunk: pa.Table) -> pa.Table:
-        """What the stage was given of the rows that it yields now."""
-        _check_is_table(chunk, self._step, self._part)
-        rows = chunk["row"].to_numpy()
-        places = np.searchsorted(self._rows, rows)
-        known = places < len(self._rows)
-        known[known] = self._rows[places[known]] == rows[known]
-        if not known.all():
-            raise StageError(f"yielded row {rows[~known][0]}, which it was not given", stage=self._step, part=self._part)
-        if len(np.unique(places)) < len(places) or not self._left[places].all():
-            raise StageError("yielded a row twice", stage=self._step, part=self._part)
-        self._left[places] = False
-        return self._alive.take(pa.array(places, pa.int64()))
-
-    def check_none_left(self) -> None:
-        """Raises StageError if the stage has ended without some of its rows."""
-        if self._left.any():
-            message = f"never yielded {self._left.sum()} of its rows, such as row {self._rows[self._left][0]}"
-            raise StageError(message, stage=self._step, part=self._part)
+def _in_row_order(rows: pa.Table) -> pa.Table:
+    return rows.take(pa.array(np.argsort(rows["row"].to_numpy(), kind="stable"), pa.int64()))
 
 
 def _in_order_of(result: pa.Table, table: pa.Table) -> pa.Table:
-    order = np.argsort(result["row"].to_numpy(), kind="stable")
-    result = result.take(pa.array(order, pa.int64()))
+    result = _in_row_order(result)
     wanted = np.sort(table["row"].to_numpy())
     if not np.array_equal(result["row"].to_numpy(), wanted):
         raise AssertionError("the chain lost or doubled rows")
@@ -204,51 +176,3 @@ def _without_end(alive: pa.Table) -> pa.Table:
     for field in _END_SCHEMA:
         alive = alive.append_column(field, pa.nulls(alive.num_rows, field.type))
     return alive
-
-
-def _check_result(stage: Stage, rows: pa.Table, result: pa.Table, part: int) -> None:
-    """Holds a stage to its contract. Raises StageError."""
-    name = stage.config.step_name
-    _check_is_table(result, name, part)
-    if not result["row"].equals(rows["row"]):
-        raise StageError("did not return the rows it was given, in their order", stage=name, part=part)
-    for added in stage.spec.adds:
-        if added not in result.column_names:
-            raise StageError(f"declares the column {added} but did not add it", stage=name, part=part)
-        expected = COLUMNS[added].type
-        if result.schema.field(added).type != expected:
-            found = result.schema.field(added).type
-            raise StageError(f"the column {added} is {found}, not {expected}", stage=name, part=part)
-    known = {"row", "key", *stage.spec.requires, *stage.spec.adds, *MARK_COLUMNS}
-    unknown = [column for column in result.column_names if column not in known]
-    if unknown:
-        raise StageError(f"added columns that it does not declare: {', '.join(unknown)}", stage=name, part=part)
-    _check_marks(result, name, part)
-
-
-def _check_is_table(result: object, step: str, part: int) -> None:
-    if not isinstance(result, pa.Table):
-        raise StageError(f"returned a {type(result).__name__}, not a table", stage=step, part=part)
-    names = result.column_names
-    if "row" not in names:
-        raise StageError("returned a table without the column row", stage=step, part=part)
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise StageError(f"returned columns twice: {', '.join(twice)}", stage=step, part=part)
-
-
-def _check_marks(result: pa.Table, step: str, part: int) -> None:
-    """A row that ends has an outcome and a reason, so that the ledger can tell both."""
-    present = [name for name in MARK_COLUMNS if name in result.column_names]
-    if not present:
-        return
-    if len(present) < len(MARK_COLUMNS):
-        raise StageError(f"gave {', '.join(present)} of the marks alone; use `with_marks`", stage=step, part=part)
-    marked = result["outcome"].is_valid()
-    outcomes = set(result["outcome"].drop_null().unique().to_pylist())
-    if outcomes - {Outcome.REJECTED, Outcome.FAILED} or not marked.equals(result["reason"].is_valid()):
-        raise StageError("marked rows must be rejected or failed, each with a reason", stage=step, part=part)
-    failures = result.filter(pc.equal(result["outcome"], Outcome.FAILED.value))["reason"].unique().to_pylist()
-    unknown = sorted(set(failures) - {reason.value for reason in FailureReason})
-    if unknown:
-        raise StageError(f"failed rows for {', '.join(unknown)}, which is no FailureReason", stage=step, part=part)

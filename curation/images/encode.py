@@ -15,6 +15,7 @@ from schemas.outcomes import FailureReason
 TargetFormat = Literal["jpg", "png", "webp"]
 
 _PNG_LEVEL = 3
+_LONGEST_SIDE_PX = {"jpg": 65_500, "png": 1_000_000, "webp": 16_383}
 
 
 def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> bytes:
@@ -28,14 +29,20 @@ def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> b
     Raises:
         ImageFailure: `encode_failed`, as for a side longer than the format allows.
     """
+    height, width = pixels.shape[:2]
+    if max(width, height) > _LONGEST_SIDE_PX[image_format]:
+        raise _encode_failure(width, height, image_format)
     try:
         if image_format == "jpg":
             data = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
             return bytes(data)
         return _encode_with_opencv(pixels, image_format, quality)
     except (ValueError, cv2.error) as error:
-        height, width = pixels.shape[:2]
-        raise ImageFailure(FailureReason.ENCODE_FAILED, f"{width} x {height} as {image_format}") from error
+        raise _encode_failure(width, height, image_format) from error
+
+
+def _encode_failure(width: int, height: int, image_format: str) -> ImageFailure:
+    return ImageFailure(FailureReason.ENCODE_FAILED, f"{width} x {height} as {image_format}")
 
 
 def _encode_with_opencv(pixels: Pixels, image_format: TargetFormat, quality: int) -> bytes:

@@ -11,7 +11,8 @@ SUPPORTED = ("jpg", "png", "gif", "webp", "bmp", "tiff", "avif")
 """The formats that are decoded. Anything else is refused before a decoder sees it."""
 
 _TEXT_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:\?xml|!doctype|!--|svg|html|head|body)", re.IGNORECASE)
-_SVG = re.compile(rb"<svg[\s>]", re.IGNORECASE)
+_SVG = re.compile(rb"<svg[\s/>]", re.IGNORECASE)
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.IGNORECASE)
 _SNIFFED_BYTES = 1024
 
 _UNSUPPORTED_MAGIC = (
@@ -91,7 +92,7 @@ def _known_kind(body: bytes) -> str | None:
     if _NETPBM.match(body):
         return "netpbm"
     start = body[:_SNIFFED_BYTES]
-    if _TEXT_START.match(start) and _SVG.search(start):
+    if _TEXT_START.match(start) and _SVG.search(start) and not _HTML.search(start):
         return "svg"
     return None
 

@@ -1,4 +1,4 @@
-"""PDQ, a perceptual hash of 256 bits: copies that were rescaled, recompressed or slightly edited stay within a few bits."""
+"""PDQ, a perceptual hash of 256 bits: rescaled, recompressed or slightly edited copies stay within a few bits."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ PILLOW_NAMES = {"png": "PNG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tiff"
 
 _ORIENTATION_TAG = 274
 _PLACES_AND_LENGTHS = ((273, 279), (324, 325))
+_TIFF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _UNBOUNDED_MODES = frozenset({"I", "F"})
 """32 bits a channel: nothing says which value is white."""
 
@@ -43,7 +44,8 @@ def load_picture(picture: Image.Image) -> None:
     try:
         picture.load()
     except Exception as error:
-        if "truncated" in str(error) or isinstance(error, EOFError):
+        # Of the other formats it is known by now that the file is there to its end.
+        if picture.format in ("BMP", "TIFF") and ("truncated" in str(error) or isinstance(error, EOFError)):
             raise truncated("pixels") from error
         raise corrupt(f"pixels: {type(error).__name__}") from error
 
@@ -69,11 +71,19 @@ def read_tiff_header(body: bytes) -> ImageHeader:
 
 
 def _require_directory(body: bytes) -> None:
+    """Raises ImageFailure if the first directory, or a value it refers to, lies beyond the end."""
     order: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
-    big = int.from_bytes(body[2:4], order) == 43
-    place = int.from_bytes(body[8:16] if big else body[4:8], order)
-    if place + 2 > len(body):
-        raise truncated("no directory")
+    if int.from_bytes(body[2:4], order) == 43:
+        return  # BigTIFF: left to Pillow
+    place = int.from_bytes(body[4:8], order)
+    entries = int.from_bytes(body[place : place + 2], order)
+    if place + 2 + 12 * entries > len(body):
+        raise truncated("ends within the directory")
+    for at in range(place + 2, place + 2 + 12 * entries, 12):
+        kind, count = int.from_bytes(body[at + 2 : at + 4], order), int.from_bytes(body[at + 4 : at + 8], order)
+        size = _TIFF_TYPE_BYTES.get(kind, 0) * count
+        if size > 4 and int.from_bytes(body[at + 8 : at + 12], order) + size > len(body):
+            raise truncated("a tag lies beyond the end")
 
 
 def read_avif_header(body: bytes) -> ImageHeader:

@@ -73,10 +73,7 @@ class LoadedCaptioner:
     def _inputs(self, images: list[Image], prompt: str | None) -> Any:
         if getattr(self.processor, "chat_template", None):
             request = {"type": "text", "text": prompt or "Describe this image in one sentence."}
-            talks = [
-                [{"role": "user", "content": [{"type": "image", "image": image}, request]}]
-                for image in images
-            ]
+            talks = [[{"role": "user", "content": [{"type": "image", "image": image}, request]}] for image in images]
             return self.processor.apply_chat_template(
                 talks,
                 add_generation_prompt=True,
@@ -141,9 +138,7 @@ def _load_model(text: str, name: str, options: dict[str, Any]) -> Any:
             if "Unrecognized configuration class" not in str(error):
                 raise
             refusals.append(family.__name__)
-    raise RecipeError(
-        f"model {text!r}: not a captioner that transformers knows ({', '.join(refusals)})"
-    )
+    raise RecipeError(f"model {text!r}: not a captioner that transformers knows ({', '.join(refusals)})")
 
 
 def _steps(made: Any) -> int:

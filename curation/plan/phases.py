@@ -122,17 +122,17 @@ def _needs(stages: Iterable[Stage]) -> tuple[str, ...]:
 
 def _check_columns(recipe: Recipe) -> None:
     available = {*ALWAYS_GIVEN, "url", "caption", *recipe.source.carried}
-    transient: dict[str, str] = {}
+    transient: set[str] = set()
     mistakes = []
     for index, step in enumerate(recipe.steps):
         where = f"{recipe.origin}: steps.{index} ({step.config.step_name})"
         spec = step.spec
         if not isinstance(step, Stage) or (index and _ends_phase(recipe.steps[index - 1])):
-            transient = {}
+            transient = set()
         for name in spec.requires:
             if name not in available and name not in transient:
                 mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, available)}")
-            elif not isinstance(step, Stage) and _is_volatile(name):
+            elif _is_volatile(name) and not isinstance(step, Stage):
                 mistakes.append(f"{where}: reads the column {name}, which differs from run to run; decide by another")
         for name in spec.adds:
             if name in available or name in transient:
@@ -141,10 +141,10 @@ def _check_columns(recipe: Recipe) -> None:
                 )
             elif name not in COLUMNS:
                 mistakes.append(f"{where}: makes the column {name}, which schemas/columns.py does not list")
-            elif COLUMNS[name].role is Role.TRANSIENT:
-                transient[name] = step.config.step_name
-            else:
-                available.add(name)
+        made = {name for name in spec.adds if name in COLUMNS}
+        passing = {name for name in made if COLUMNS[name].role is Role.TRANSIENT}
+        transient |= passing
+        available |= made - passing
     if mistakes:
         raise PlanError("\n".join(mistakes))
 

@@ -19,6 +19,9 @@ class RunSettings(Config):
 
     part_rows: int = Field(2000, ge=1, description="Input rows of one part, the unit of work, retry and commit.")
     max_tries: Tuning[int] = Field(3, ge=1, description="Tries of a part before it is set aside (quarantined).")
+    single_writer: Tuning[bool] = Field(
+        False, description="Also use a store without put-if-absent: nothing else writes to the run's folder."
+    )
     max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
 
 

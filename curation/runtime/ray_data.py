@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -66,7 +67,10 @@ class RayRunner:
     def _start(self) -> None:
         if self._started or ray.is_initialized():
             return
-        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+        # What goes wrong comes back as an exception or a report; Ray's own words on standard error would drown progress.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
     def _once(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.errors import CorruptionError
+from curation.errors import CorruptionError, TransientError
 from curation.storage.hashing import HashingWriter
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, Role
@@ -24,6 +24,8 @@ _REPETITIVE = frozenset(
 
 def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
     """Writes a table: the same bytes for the same values."""
+    # Pages follow the chunks of a table, and those follow how its rows came together.
+    table = table.replace_schema_metadata(None).combine_chunks()
     heavy = [name for name in table.column_names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
     with store.open_write(path) as raw:
         file = HashingWriter(raw)
@@ -36,6 +38,7 @@ def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
             use_dictionary=[name for name in table.column_names if name in _REPETITIVE],
             write_statistics=["row"] if heavy else True,
             store_schema=True,
+            write_page_checksum=True,
         )
     return file.record(path, table.num_rows)
 
@@ -60,9 +63,10 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
 
     Raises:
         CorruptionError: The file is gone or is no longer what was committed.
+        TransientError: The store did not give it this time.
     """
     try:
-        with store.open_read(file.path) as raw, pq.ParquetFile(raw) as parquet:
+        with store.open_read(file.path) as raw, pq.ParquetFile(raw, page_checksum_verification=True) as parquet:
             names = list(dict.fromkeys(["row", *columns]))
             if parquet.metadata.num_rows != file.rows:
                 raise CorruptionError(
@@ -74,7 +78,16 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
     except FileNotFoundError as error:
         raise CorruptionError(f"{store.locate(file.path)}: was committed but is gone") from error
     except (pa.ArrowInvalid, OSError) as error:
+        if _is_of_the_store(error):
+            raise TransientError(f"{store.locate(file.path)}: could not be read: {error}") from error
         raise CorruptionError(f"{store.locate(file.path)}: cannot be read as Parquet: {error}") from error
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout."""
+    if isinstance(error, (TimeoutError, ConnectionError)):
+        return True
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) -> pa.Table:

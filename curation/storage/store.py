@@ -120,6 +120,8 @@ class Store:
             yield file
         except BaseException:
             file.discard()
+            # Closing it, as the garbage collector would, must not upload what came so far.
+            file.closed = True
             raise
         file.close()
 
@@ -154,6 +156,8 @@ class Store:
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Puts a small file unless there is one of that name already; of several racers, exactly one gets True.
 
+        Racers put different bytes: that is how one whose reply was lost, and who asked again, knows that it won.
+
         Raises:
             TransientError: The store did not say who won: ask again.
         """
@@ -170,7 +174,8 @@ class Store:
             # link() fails if the name exists, which rename() does not: it is the POSIX put-if-absent.
             os.link(temporary, target)
         except FileExistsError:
-            return False
+            # NFS asks again when a reply is lost, and is then told of the link that it made itself.
+            return os.stat(temporary).st_nlink > 1
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -180,10 +185,10 @@ class Store:
         try:
             self.fs.pipe_file(self.locate(path), data, mode="create")
         except FileExistsError:
-            return False
+            return self.read_bytes(path) == data
         except OSError as error:
             if _is_precondition_failure(error):
-                return False
+                return self.read_bytes(path) == data
             raise TransientError(f"{self.locate(path)}: the conditional put failed: {error}") from error
         return True
 

@@ -21,7 +21,6 @@ def exact_caption_share(texts: Sequence[str], truths: Sequence[Iterable[Pair]]) 
     if not texts:
         raise ValueError("no captions to judge")
     right = sum(
-        named_pairs(text) == Counter(tuple(pair) for pair in truth)
-        for text, truth in zip(texts, truths, strict=True)
+        named_pairs(text) == Counter(tuple(pair) for pair in truth) for text, truth in zip(texts, truths, strict=True)
     )
     return right / len(texts)

@@ -49,9 +49,7 @@ class EvaluationSample:
     facts: dict[str, Any]
 
 
-def read_samples(
-    shards: str | Path | Sequence[str | Path], limit: int | None = None
-) -> Iterator[EvaluationSample]:
+def read_samples(shards: str | Path | Sequence[str | Path], limit: int | None = None) -> Iterator[EvaluationSample]:
     """Reads samples in order; those without a readable image are left out.
 
     Args:

@@ -66,9 +66,7 @@ def evaluate(
     return figures
 
 
-def _zero_shot(
-    clip: LoadedClip, samples: list[EvaluationSample], chosen: ClassList, batch_size: int
-) -> dict[str, Any]:
+def _zero_shot(clip: LoadedClip, samples: list[EvaluationSample], chosen: ClassList, batch_size: int) -> dict[str, Any]:
     images = embed_images(clip, [sample.image for sample in samples], batch_size)
     embedded = class_embeddings(clip, chosen, batch_size)
     labels = [sample.label for sample in samples if sample.label is not None]
@@ -76,9 +74,7 @@ def _zero_shot(
     return {**accuracy, "samples": len(samples), "classes": len(chosen.classes)}
 
 
-def _retrieval(
-    clip: LoadedClip, samples: list[EvaluationSample], pool: int | None, batch_size: int
-) -> dict[str, Any]:
+def _retrieval(clip: LoadedClip, samples: list[EvaluationSample], pool: int | None, batch_size: int) -> dict[str, Any]:
     images = embed_images(clip, [sample.image for sample in samples], batch_size)
     texts = embed_texts(clip, [sample.caption for sample in samples], batch_size)
     figures: dict[str, Any] = dict(retrieval_recall(images, texts, pool))

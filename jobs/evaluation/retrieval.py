@@ -8,9 +8,7 @@ from jobs.evaluation.zero_shot import rank_of_right
 _AT = (1, 5, 10)
 
 
-def retrieval_recall(
-    images: Embeddings, texts: Embeddings, pool: int | None = None
-) -> dict[str, float]:
+def retrieval_recall(images: Embeddings, texts: Embeddings, pool: int | None = None) -> dict[str, float]:
     """Returns R@1, R@5 and R@10 in both directions: `i2t_r1` to `t2i_r10`.
 
     Args:

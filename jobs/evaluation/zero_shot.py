@@ -22,9 +22,7 @@ def class_embeddings(clip: LoadedClip, chosen: ClassList, batch_size: int) -> Em
     return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
 
 
-def zero_shot_accuracy(
-    images: Embeddings, classes: Embeddings, labels: Sequence[int]
-) -> dict[str, float]:
+def zero_shot_accuracy(images: Embeddings, classes: Embeddings, labels: Sequence[int]) -> dict[str, float]:
     """Returns how often the right class came first (`top1`) and among the first five (`top5`).
 
     Args:
@@ -37,9 +35,7 @@ def zero_shot_accuracy(
     """
     right = np.asarray(labels, np.int64)
     if right.min() < 0 or right.max() >= len(classes):
-        raise RecipeError(
-            f"labels run from {right.min()} to {right.max()}, but there are {len(classes)} classes"
-        )
+        raise RecipeError(f"labels run from {right.min()} to {right.max()}, but there are {len(classes)} classes")
     ranks = rank_of_right(images @ classes.T, right)
     return {"top1": float((ranks < 1).mean()), "top5": float((ranks < 5).mean())}
 

@@ -39,9 +39,7 @@ class _Shard:
     objects: int | None
 
 
-def write_model_shards(
-    folder: Path, seeds: range, *, image_px: int, objects: int | None = None
-) -> list[Path]:
+def write_model_shards(folder: Path, seeds: range, *, image_px: int, objects: int | None = None) -> list[Path]:
     """Writes the scenes of some seeds, with two processes, and returns the shards in order.
 
     A sample has `jpg`, `txt` (a caption) and `json`: `captions` (the canonical one and others that
@@ -56,10 +54,7 @@ def write_model_shards(
     """
     folder.mkdir(parents=True, exist_ok=True)
     slices = [seeds[start : start + _SHARD_SIZE] for start in range(0, len(seeds), _SHARD_SIZE)]
-    shards = [
-        _Shard(folder / f"{number:06d}.tar", part, image_px, objects)
-        for number, part in enumerate(slices)
-    ]
+    shards = [_Shard(folder / f"{number:06d}.tar", part, image_px, objects) for number, part in enumerate(slices)]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(_PROCESSES, mp_context=context) as pool:
         list(pool.map(_write_shard, shards))
@@ -108,9 +103,7 @@ def _samples(shard: _Shard) -> Iterator[Sample]:
             (ALTERNATIVE, caption(scene, _seed(draws))) for _ in range(_ALTERNATIVES)
         ]
         facts = {
-            "captions": [
-                {"text": text, "model": model, "prompt": "", "score": 1.0} for model, text in right
-            ],
+            "captions": [{"text": text, "model": model, "prompt": "", "score": 1.0} for model, text in right],
             "hard_negatives": _wrong_texts(scene, draws),
             "pairs": [list(item.pair) for item in scene.objects],
         }

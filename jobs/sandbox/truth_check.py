@@ -60,7 +60,7 @@ def _copies(rows: pl.DataFrame) -> dict[str, float]:
     judged = rows.filter(pl.col("group").is_not_null() & _reached("deduplicate"))
     exact_found = exact_all = near_found = near_all = 0
     for _, group in judged.group_by("group"):
-        removed = group["step"] == "deduplicate"
+        removed = group["step"].eq_missing(pl.Series(["deduplicate"]))
         is_same_bytes = group["copy_kind"].is_in([CopyKind.NONE.value, CopyKind.EXACT.value])
         same = int(is_same_bytes.sum())
         superfluous = max(same - 1, 0)

@@ -35,6 +35,18 @@ _DUAL_ENCODERS: dict[str, dict[str, Any]] = {
         "vision_cfg": {"image_size": 64, "layers": [2, 2, 2, 2], "width": 16, "head_width": 64},
         "text_cfg": {**_TEXT, "width": 128, "heads": 2, "layers": 3},
     },
+    "tiny-vit": {
+        "embed_dim": 128,
+        "vision_cfg": {
+            "image_size": 64,
+            "patch_size": 8,
+            "width": 128,
+            "layers": 4,
+            "head_width": 64,
+            "pool_type": "avg",
+        },
+        "text_cfg": {**_TEXT, "width": 128, "heads": 2, "layers": 3},
+    },
 }
 
 _CAPTIONERS: dict[str, dict[str, Any]] = {
@@ -91,7 +103,6 @@ def captioner_config(name: str) -> dict[str, Any]:
     """
     if name not in _CAPTIONERS:
         raise RecipeError(
-            f"model: no captioner is called {name!r}{nearest(name, _CAPTIONERS)} "
-            f"(there are {', '.join(_CAPTIONERS)})"
+            f"model: no captioner is called {name!r}{nearest(name, _CAPTIONERS)} (there are {', '.join(_CAPTIONERS)})"
         )
     return deepcopy(_CAPTIONERS[name])

@@ -12,9 +12,7 @@ _IGNORED = -100
 class CaptioningObjective(nn.Module):
     """The mean cross-entropy of a captioner's next tokens, given the image and those before."""
 
-    def __init__(
-        self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], padding: int
-    ) -> None:
+    def __init__(self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], padding: int) -> None:
         """Wraps a transformers captioner; `padding` is its tokenizer's padding id."""
         super().__init__()
         self.model = model

@@ -24,15 +24,15 @@ class Progress:
     Attributes:
         step: optimizer steps taken.
         positions: of all streams, in the order of their numbers.
+        loss: of the last step.
     """
 
     step: int
     positions: tuple[Position, ...]
+    loss: float
 
 
-def save_checkpoint(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> Path:
+def save_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Path:
     """Writes `step-NNNNNNN` in `folder` and then deletes older ones.
 
     A checkpoint appears under its name only once all of it is on the disk.
@@ -47,8 +47,7 @@ def save_checkpoint(
     if torch.cuda.is_available():
         state["cuda_rng"] = torch.cuda.get_rng_state()
     torch.save(state, unfinished / _STATE)
-    meta = {"step": progress.step, "positions": [asdict(p) for p in progress.positions]}
-    (unfinished / _META).write_text(json.dumps(meta))
+    (unfinished / _META).write_text(json.dumps(asdict(progress)))
     for path in unfinished.iterdir():
         with path.open("rb") as written:
             os.fsync(written.fileno())
@@ -60,9 +59,7 @@ def save_checkpoint(
     return final
 
 
-def load_checkpoint(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress | None:
+def load_checkpoint(folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> Progress | None:
     """Restores the newest checkpoint in `folder`; returns None if there is none.
 
     Raises:
@@ -74,9 +71,7 @@ def load_checkpoint(
     newest = found[-1]
     try:
         weights = load_file(str(newest / _WEIGHTS))
-        state: dict[str, Any] = torch.load(
-            newest / _STATE, map_location="cpu", weights_only=True
-        )
+        state: dict[str, Any] = torch.load(newest / _STATE, map_location="cpu", weights_only=True)
         meta = json.loads((newest / _META).read_text())
         missing = module.load_state_dict(weights, strict=False)
         if missing.unexpected_keys or set(missing.missing_keys) - _shared_names(module):
@@ -84,13 +79,13 @@ def load_checkpoint(
         optimizer.load_state_dict(state["optimizer"])
     except Exception as error:
         raise CorruptionError(
-            f"{newest}: not a checkpoint of this training ({error}); delete it or choose "
-            "another output folder"
+            f"{newest}: not a checkpoint of this training ({error}); delete it or choose another output folder"
         ) from error
     torch.set_rng_state(state["rng"])
     if "cuda_rng" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda_rng"])
-    return Progress(meta["step"], tuple(Position(**p) for p in meta["positions"]))
+    positions = tuple(Position(**position) for position in meta["positions"])
+    return Progress(meta["step"], positions, meta["loss"])
 
 
 def _all_in(folder: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from jobs.training.texts import choose_caption, choose_hard_negative
 _LOG = logging.getLogger(__name__)
 _AHEAD = 4
 _CACHE_MARGIN = 1.125
+_EPOCHS_WITHOUT_IMAGES = 2
 
 Tokenize = Callable[[list[str]], Any]
 """Turns n texts into an (n, context length) int64 tensor."""
@@ -66,17 +67,13 @@ class BatchLoader:
         """Describes the batches; reads nothing.
 
         Raises:
-            RecipeError: if streams cannot be shared out.
+            RecipeError: if streams cannot be shared out, or (from `batches`) no image can be read.
         """
         streams = config.data.streams
         if streams > len(shards):
-            raise RecipeError(
-                f"data.streams is {streams} but there are only {len(shards)} shards: lower it"
-            )
+            raise RecipeError(f"data.streams is {streams} but there are only {len(shards)} shards: lower it")
         if streams % world_size:
-            raise RecipeError(
-                f"data.streams is {streams}, which {world_size} processes cannot share equally"
-            )
+            raise RecipeError(f"data.streams is {streams}, which {world_size} processes cannot share equally")
         self._config = config
         self._size = image_size
         self._tokenize = tokenize
@@ -114,7 +111,7 @@ class BatchLoader:
                             continue
                     if stop.is_set():
                         return
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again where batches are taken
                 ready.put(error)
 
         worker = threading.Thread(target=work, name="batches", daemon=True)
@@ -133,10 +130,7 @@ class BatchLoader:
         import torch
 
         cv2.setNumThreads(1)
-        readers = [
-            stream.read_from(position)
-            for stream, position in zip(self._streams, positions, strict=True)
-        ]
+        readers = [stream.read_from(position) for stream, position in zip(self._streams, positions, strict=True)]
         with ThreadPoolExecutor(self._config.data.threads) as pool:
             while True:
                 chosen: list[_Chosen] = []
@@ -159,12 +153,16 @@ class BatchLoader:
         """Takes a stream's share of a batch; broken samples are passed over."""
         share: list[_Chosen] = []
         position = Position()
+        epochs: set[int] = set()
         while len(share) < self._per_stream:
             samples = []
             for _ in range(self._per_stream - len(share)):
                 sample, position = next(reader)
                 samples.append((sample, position.epoch))
+            epochs.add(position.epoch)
             share.extend(item for item in pool.map(self._choose, samples) if item is not None)
+            if not share and len(epochs) > _EPOCHS_WITHOUT_IMAGES:
+                raise RecipeError("no sample of the shards has a readable image")
         return share, position
 
     def _choose(self, sample_and_epoch: tuple[ShardSample, int]) -> _Chosen | None:

@@ -42,10 +42,7 @@ def train_distributed(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     if config.data.streams % workers:
-        raise RecipeError(
-            f"data.streams is {config.data.streams}: {workers} processes need a multiple of "
-            f"{workers}"
-        )
+        raise RecipeError(f"data.streams is {config.data.streams}: {workers} processes need a multiple of {workers}")
     found = [str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
@@ -63,13 +60,11 @@ def train_distributed(
     )
     try:
         reported = trainer.fit().metrics
-    except Exception as error:  # noqa: BLE001 - whatever a worker died of ends here
+    except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
     if reported is None:
         raise TransientError(f"training in {out} ended without a report; run it again")
-    return replace(
-        TrainResult(**reported), model=out / "model", metrics=out / "metrics.jsonl"
-    )
+    return replace(TrainResult(**reported), model=out / "model", metrics=out / "metrics.jsonl")
 
 
 def _work(job: dict[str, Any]) -> None:

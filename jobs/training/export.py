@@ -23,9 +23,7 @@ def export_dual_encoder(built: Untrained, folder: Path, dtype: torch.dtype) -> N
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype)
         for name, value in built.model.state_dict().items()
     }
-    save_file(
-        {name: value.contiguous() for name, value in weights.items()}, str(folder / WEIGHTS_FILE)
-    )
+    save_file({name: value.contiguous() for name, value in weights.items()}, str(folder / WEIGHTS_FILE))
     if hasattr(built.tokenizer, "save_pretrained"):
         built.tokenizer.save_pretrained(str(folder))
 

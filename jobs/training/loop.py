@@ -1,13 +1,14 @@
 """The training loop: of one process, or of one among several."""
 
-import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -116,52 +117,39 @@ def run_loop(
         world_size=place.world_size,
     )
     checkpoints = out / "checkpoints"
-    done = load_checkpoint(checkpoints, task.objective, optimizer)
-    mine = done.positions[place.rank :: place.world_size] if done else loader.start_positions()
-    begun = _Begun(time.monotonic(), done.step if done else 0)
+    found = load_checkpoint(checkpoints, task.objective, optimizer)
+    mine = found.positions[place.rank :: place.world_size] if found else loader.start_positions()
     steps = _Steps(task, optimizer, config, place)
     last = min(config.steps, stop_after or config.steps)
-    loss = torch.zeros(())
-    with contextlib.ExitStack() as stack:
-        batches = stack.enter_context(contextlib.closing(loader.batches(mine)))
-        metrics = stack.enter_context((out / "metrics.jsonl").open("a")) if place.leads else None
-        for step in range(begun.step, last):
+    first, loss = (found.step, found.loss) if found else (0, math.nan)
+    with _Metrics(out / "metrics.jsonl", config, place, first) as metrics, closing(loader.batches(mine)) as batches:
+        for step in range(first + 1, last + 1):
             batch = next(batches)
-            loss, norm = steps.take(step, batch)
-            if (step + 1) % config.log_every == 0 or step + 1 == last:
-                _write_metrics(metrics, step + 1, mean_over_processes(loss), norm, begun, config)
-            if (step + 1) % config.checkpoint_every == 0 or step + 1 == last:
-                positions = gather_positions(batch.positions)
+            of_step, norm = steps.take(step - 1, batch)
+            if step % config.log_every == 0 or step == last:
+                loss = mean_over_processes(of_step)
+                metrics.write(step, loss, norm)
+            if step % config.checkpoint_every == 0 or step == last:
+                loss = mean_over_processes(of_step)
+                progress = Progress(step, gather_positions(batch.positions), loss)
                 if place.leads:
-                    save_checkpoint(
-                        checkpoints, task.objective, optimizer, Progress(step + 1, positions)
-                    )
+                    save_checkpoint(checkpoints, task.objective, optimizer, progress)
     if place.leads:
         task.export(out / "model", config)
-    seconds = time.monotonic() - begun.time
-    taken = max(0, last - begun.step)
     return TrainResult(
         model=out / "model",
-        metrics=out / "metrics.jsonl",
-        steps=last,
-        loss=mean_over_processes(loss),
-        seconds=seconds,
-        samples_per_s=taken * config.batch_size / seconds,
+        metrics=metrics.path,
+        steps=max(first, last),
+        loss=loss,
+        seconds=metrics.seconds,
+        samples_per_s=metrics.samples_per_s(last),
     )
-
-
-@dataclass(frozen=True)
-class _Begun:
-    time: float
-    step: int
 
 
 class _Steps:
     """Takes optimizer steps."""
 
-    def __init__(
-        self, task: Task, optimizer: torch.optim.Optimizer, config: TrainConfig, place: Place
-    ) -> None:
+    def __init__(self, task: Task, optimizer: torch.optim.Optimizer, config: TrainConfig, place: Place) -> None:
         self._task = task
         self._module: Callable[..., Tensor] = place.wrap(task.objective)
         self._optimizer = optimizer
@@ -188,23 +176,48 @@ class _Steps:
         return None if part is None else part.to(self._device, non_blocking=True)
 
 
-def _write_metrics(
-    metrics: TextIO | None, step: int, loss: float, norm: float, begun: _Begun, config: TrainConfig
-) -> None:
-    if metrics is None:
-        return
-    seconds = time.monotonic() - begun.time
-    line = {
-        "step": step,
-        "loss": loss,
-        "gradient_norm": norm,
-        "learning_rate": learning_rate_at(step - 1, config),
-        "seconds": round(seconds, 2),
-        "samples_per_s": round((step - begun.step) * config.batch_size / seconds, 1),
-    }
-    metrics.write(json.dumps(line) + "\n")
-    metrics.flush()
-    _LOG.info("step %d of %d: loss %.4f", step, config.steps, loss)
+class _Metrics:
+    """The JSONL file of a training, and its clock; only the leading process writes."""
+
+    def __init__(self, path: Path, config: TrainConfig, place: Place, first: int) -> None:
+        self.path = path
+        self.seconds = 0.0
+        self._config = config
+        self._leads = place.leads
+        self._first = first
+        self._begin = time.monotonic()
+        self._file: TextIO | None = None
+
+    def __enter__(self) -> Self:
+        self._file = self.path.open("a") if self._leads else None
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds = time.monotonic() - self._begin
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, step: int, loss: float, norm: float) -> None:
+        """Adds a line about the step that was just taken, counted from 1."""
+        self.seconds = time.monotonic() - self._begin
+        if self._file is None:
+            return
+        line = {
+            "step": step,
+            "loss": loss,
+            "gradient_norm": norm,
+            "learning_rate": learning_rate_at(step - 1, self._config),
+            "seconds": round(self.seconds, 2),
+            "samples_per_s": round(self.samples_per_s(step), 1),
+        }
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        _LOG.info("step %d of %d: loss %.4f", step, self._config.steps, loss)
+
+    def samples_per_s(self, step: int) -> float:
+        """Returns the samples taken up to a step in each second of this call."""
+        taken = max(0, step - self._first) * self._config.batch_size
+        return taken / self.seconds if self.seconds else 0.0
 
 
 def _leaves(value: dict[str, Any], prefix: str = "") -> dict[str, str]:

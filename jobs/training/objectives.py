@@ -9,8 +9,8 @@ from jobs.training.captioning import CaptioningObjective
 from jobs.training.config import TrainConfig
 from jobs.training.contrastive import ContrastiveObjective
 from jobs.training.export import export_captioner, export_dual_encoder
-from jobs.training.start import load_start
 from jobs.training.model import Untrained, build_captioner, build_dual_encoder
+from jobs.training.start import load_start
 
 Objective = ContrastiveObjective | CaptioningObjective
 
@@ -38,13 +38,11 @@ def make_task(config: TrainConfig) -> Task:
         RecipeError: if the model or what it starts from does not exist.
     """
     torch.manual_seed(config.seed)
-    if config.objective == "contrastive":
-        built = build_dual_encoder(config)
-    else:
-        built = build_captioner(config)
+    contrastive = config.objective == "contrastive"
+    built = build_dual_encoder(config) if contrastive else build_captioner(config)
     if config.start_from is not None:
         load_start(built.model, Path(config.start_from))
-    if config.objective == "contrastive":
+    if contrastive:
         return Task(built, ContrastiveObjective(built.model, built.mean, built.std))
     padding = int(built.tokenizer.pad_token_id)
     return Task(built, CaptioningObjective(built.model, built.mean, built.std, padding))

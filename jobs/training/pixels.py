@@ -53,9 +53,7 @@ def augment(image: Pixels, size: int, config: AugmentConfig, draw: np.random.Gen
     return changed
 
 
-def _cropped(
-    image: Pixels, size: int, config: AugmentConfig, draw: np.random.Generator
-) -> Pixels:
+def _cropped(image: Pixels, size: int, config: AugmentConfig, draw: np.random.Generator) -> Pixels:
     side = image.shape[0]
     cuts = np.floor(draw.random(4) * (config.max_crop * side + 1)).astype(int)
     top, bottom, left, right = (int(cut) for cut in cuts)

@@ -25,11 +25,7 @@ def load_start(model: nn.Module, folder: Path) -> None:
     weights = load_file(str(found[0]))
     own = model.state_dict(keep_vars=True)
     tied = {value.data_ptr() for name, value in own.items() if name in weights}
-    missing = [
-        name
-        for name, value in own.items()
-        if name not in weights and value.data_ptr() not in tied
-    ]
+    missing = [name for name, value in own.items() if name not in weights and value.data_ptr() not in tied]
     try:
         result = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:

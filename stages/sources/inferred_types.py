@@ -6,7 +6,7 @@ A column starts with all candidates, every value takes some away, and what is le
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ Candidates = frozenset[str]
 
 ALL: Candidates = frozenset({"int64", "double", "bool"})
 _NONE: Candidates = frozenset()
+_OF_KIND: dict[type, Candidates] = {bool: frozenset({"bool"}), float: frozenset({"double"})}
 _PREFERENCE = {"int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
 # Digits are bounded so that no identifier is rounded, and a leading zero, as in a postal code, makes no number.
 _PATTERNS = {
@@ -33,16 +34,22 @@ def candidates_of_texts(values: pa.Array | pa.ChunkedArray, among: Candidates = 
     )
 
 
-def candidates_of_value(value: Any) -> Candidates:
-    """Which types a value of JSON fits."""
-    if value is None:
+def candidates_of_values(values: Sequence[Any]) -> Candidates:
+    """Which types the values of JSON all fit."""
+    left = ALL
+    for kind in set(map(type, values)):
+        left &= _candidates_of_kind(kind, values)
+    return left
+
+
+def _candidates_of_kind(kind: type, values: Sequence[Any]) -> Candidates:
+    if kind is type(None):
         return ALL
-    if isinstance(value, bool):
-        return frozenset({"bool"})
-    if isinstance(value, int):
-        exact = frozenset({"int64"}) if abs(value) < 2**63 else _NONE
-        return exact | {"double"} if abs(value) <= 2**53 else exact
-    return frozenset({"double"}) if isinstance(value, float) else _NONE
+    if kind is int:
+        largest = max(abs(value) for value in values if type(value) is int)
+        exact = frozenset({"int64"}) if largest < 2**63 else _NONE
+        return exact | {"double"} if largest <= 2**53 else exact
+    return _OF_KIND.get(kind, _NONE)
 
 
 def resolve(candidates: Candidates) -> pa.DataType:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any
@@ -20,7 +20,7 @@ from stages.sources.inferred_types import (
     ALL,
     Candidates,
     candidates_of_texts,
-    candidates_of_value,
+    candidates_of_values,
     to_metadata,
 )
 
@@ -117,18 +117,17 @@ def _json_blocks(stream: IO[bytes], layout: TextLayout) -> Iterator[Block]:
     rows = _json_rows(stream, layout)
     seen: set[str] = set()
     while block := list(islice(rows, _BLOCK_ROWS)):
-        columns: dict[str, list[str | None]] = {name: [] for name in layout.columns}
-        candidates = _all_candidates(layout)
-        for number, row in block:
+        columns, candidates = {}, {}
+        for _, row in block:
             seen.update(row)
-            for name, source in layout.columns.items():
-                value = row.get(source)
-                if name in candidates:
-                    candidates[name] &= candidates_of_value(value)
-                elif not isinstance(value, str | None):
-                    raise ValueError(f"line {number}: {source} is {value!r}, not text")
-                columns[name].append(_as_text(value))
-        yield pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}), candidates
+        for name, source in layout.columns.items():
+            values = [row.get(source) for _, row in block]
+            if name in _ALWAYS_TEXT:
+                _check_texts(block, source, values)
+            else:
+                candidates[name] = candidates_of_values(values)
+            columns[name] = _text_column(values)
+        yield pa.table(columns), candidates
     missing = [source for source in layout.columns.values() if source not in seen]
     if seen and missing:
         raise ValueError(f"no line has the key {missing[0]!r}{did_you_mean(missing[0], sorted(seen))}")
@@ -157,17 +156,24 @@ def _decoder(encoding: str) -> str:
     return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
 
 
-def _as_text(value: Any) -> str | None:
+def _check_texts(block: Sequence[tuple[int, Any]], source: str, values: Sequence[Any]) -> None:
+    for (number, _), value in zip(block, values, strict=True):
+        if not isinstance(value, str | None):
+            raise ValueError(f"line {number}: {source} is {value!r}, not text")
+
+
+def _text_column(values: Sequence[Any]) -> pa.Array:
     """Texts as they are, everything else as JSON."""
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    texts = [value if isinstance(value, str | None) else json.dumps(value, ensure_ascii=False) for value in values]
     try:
-        text.encode()
+        return pa.array(texts, pa.string())
     except UnicodeEncodeError:
         # JSON can escape one half of a surrogate pair, which UTF-8 cannot write.
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+        return pa.array([None if text is None else _mended(text) for text in texts], pa.string())
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 _READERS: dict[str, Callable[[IO[bytes], TextLayout], Iterator[Block]]] = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.raw_web import Exchange, RawWeb
+from raw_web import Exchange, RawWeb
 
 from curation.net.addresses import AddressPolicy
 from curation.net.client import ClientSettings, Fetched, WebClient

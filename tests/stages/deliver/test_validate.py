@@ -4,9 +4,9 @@ import tarfile
 
 import pytest
 
+from curation.storage.hashing import HashingReader
 from curation.storage.store import Store
 from schemas.manifest import DeliveryManifest
-from curation.storage.hashing import HashingReader
 from stages.deliver.shards import WriteShards, WriteShardsConfig
 from stages.deliver.validate import verify_shards
 

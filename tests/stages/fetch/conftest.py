@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support.raw_web import RawWeb
+from raw_web import RawWeb
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
-from support.raw_web import Exchange, RawWeb
+from raw_web import Exchange, RawWeb
 
 from schemas.columns import schema_of
 from stages.fetch.images import FetchImages, FetchImagesConfig

@@ -4,7 +4,7 @@ import pytest
 from stages.sources.inferred_types import (
     ALL,
     candidates_of_texts,
-    candidates_of_value,
+    candidates_of_values,
     from_metadata,
     resolve,
     to_metadata,
@@ -57,10 +57,7 @@ def test_texts_are_read_as_the_narrowest_type_that_loses_nothing(texts, expected
     ],
 )
 def test_values_of_json_are_read_as_what_they_are(values, expected):
-    left = ALL
-    for value in values:
-        left &= candidates_of_value(value)
-    assert str(resolve(left)) == expected
+    assert str(resolve(candidates_of_values(values))) == expected
 
 
 def test_candidates_survive_the_way_through_a_file():

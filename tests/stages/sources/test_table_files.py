@@ -56,6 +56,10 @@ class ChecksumStore(MemoryFileSystem):
     store: ClassVar[dict] = {}
     pseudo_dirs: ClassVar[list] = [""]
 
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.replace("checksums://", "memory://", 1))
+
     def info(self, path, **options):
         found = super().info(path, **options)
         return {**found, "ETag": md5(self.cat_file(path)).hexdigest()} if found["type"] == "file" else found

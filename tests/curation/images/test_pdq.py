@@ -1,0 +1,49 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import gradient
+
+from curation.images.headers import read_header
+from curation.images.pdq import pdq_hash
+from curation.images.pixels import decode_pixels
+
+_REFERENCE = Path(__file__).parents[4] / "shared" / "data" / "neardup_pdq"
+
+
+def _distance(left: str, right: str) -> int:
+    return (int(left, 16) ^ int(right, 16)).bit_count()
+
+
+def test_hash_is_that_of_the_reference_code_when_photos_are_hashed():
+    if not _REFERENCE.is_dir():
+        pytest.skip(f"no reference hashes in {_REFERENCE}")
+    expected = {
+        Path(row["FilePath"]).name: row["Hash"]
+        for row in csv.DictReader((_REFERENCE / "expected_hashes.csv").open())
+        if "bridge-mods" in row["FilePath"]
+    }
+    assert len(expected) == 12
+    distances = {}
+    for name, digits in expected.items():
+        body = (_REFERENCE / "bridge-mods" / name).read_bytes()
+        found = pdq_hash(decode_pixels(body, read_header(body)))
+        assert found.digits is not None
+        assert found.quality == 100
+        distances[name] = _distance(found.digits, digits)
+    # The reference code brings images to 512 x 512 first, which small ones are spared.
+    assert max(distances.values()) <= 8
+    assert distances["square-256x256.jpg"] == distances["shrink-a-lot.jpg"] == 0
+
+
+def test_hash_says_nothing_when_an_image_has_no_structure_or_hardly_a_pixel():
+    assert pdq_hash(np.full((64, 64, 3), 90, np.uint8)).quality == 0
+    assert (pdq_hash(gradient(4, 90)).digits, pdq_hash(gradient(4, 90)).quality) == (None, 0)
+
+
+def test_hash_does_not_depend_on_the_memory_layout():
+    noise = np.random.default_rng(1).integers(0, 255, (80, 60, 3), dtype=np.uint8)
+    turned = np.ascontiguousarray(noise[:, ::-1])
+    assert pdq_hash(turned[:, ::-1]) == pdq_hash(noise)
+    assert pdq_hash(noise).quality == 100

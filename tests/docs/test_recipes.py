@@ -1,0 +1,75 @@
+"""Every YAML block of the pages is what it says it is."""
+
+import json
+
+import pytest
+import yaml
+from documents import ROOT, blocks
+
+from curation.plan.phases import make_plan
+from curation.recipe.load import parse_recipe
+from jobs.training.config import TrainConfig
+from stages.catalogue import CATALOGUE
+
+OWN_STEPS = ROOT / "docs" / "write-a-stage.md"
+"""Its recipe names a step that the page itself makes: see test_write_a_stage.py."""
+
+BLOCKS = [block for block in blocks("yaml") if block.page != OWN_STEPS]
+SHOWN_RECIPES = [block for block in BLOCKS if "\nsource:" in block.text]
+SHOWN_STEPS = [block for block in BLOCKS if block.text.startswith("- kind:")]
+SHOWN_TRAININGS = [block for block in BLOCKS if "\nobjective:" in block.text]
+
+
+def place_of(block):
+    return block.place
+
+
+def checked(recipe):
+    """Lets every step look for what it names, but for folders that are only an example."""
+    for step in recipe.steps:
+        if not str(getattr(step.config, "model", "")).startswith("local-dir:"):
+            step.check()
+    return recipe
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=place_of)
+def test_block_is_of_a_known_kind_when_a_page_shows_yaml(block):
+    assert block in [*SHOWN_RECIPES, *SHOWN_STEPS, *SHOWN_TRAININGS]
+
+
+@pytest.mark.parametrize("block", SHOWN_RECIPES, ids=place_of)
+def test_recipe_can_be_planned_when_a_page_shows_it(block):
+    recipe = checked(parse_recipe(block.text, block.place, CATALOGUE))
+
+    plan = make_plan(recipe)
+
+    assert plan.sink is recipe.steps[-1]
+    assert len(plan.phases) >= 2
+
+
+@pytest.mark.parametrize("block", SHOWN_STEPS, ids=place_of)
+def test_steps_are_valid_when_a_page_shows_them_alone(block):
+    source = {"kind": "url_table", "path": "pairs.parquet"}
+    text = yaml.safe_dump({"source": source, "steps": yaml.safe_load(block.text)})
+
+    recipe = checked(parse_recipe(text, block.place, CATALOGUE))
+
+    assert len(recipe.steps) == len(yaml.safe_load(block.text))
+
+
+@pytest.mark.parametrize("block", SHOWN_TRAININGS, ids=place_of)
+def test_training_settings_are_valid_when_a_page_shows_them(block):
+    shown = yaml.safe_load(block.text)
+
+    config = TrainConfig.model_validate_json(json.dumps(shown))
+
+    assert config.model_dump(include=set(shown), exclude_defaults=True) != {}
+
+
+def test_readme_names_the_demos_steps_when_it_explains_its_recipe():
+    (shown,) = [block for block in SHOWN_RECIPES if block.page == ROOT / "README.md"]
+    demo = parse_recipe((ROOT / "jobs/recipes/sandbox.yaml").read_text(), "sandbox.yaml", CATALOGUE)
+
+    explained = parse_recipe(shown.text, shown.place, CATALOGUE)
+
+    assert [step.config.step_name for step in explained.steps] == [step.config.step_name for step in demo.steps]

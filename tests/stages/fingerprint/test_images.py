@@ -1,0 +1,52 @@
+import hashlib
+import pickle
+
+import pyarrow as pa
+from pictures import gradient, saved
+
+from curation.images.headers import read_header
+from curation.images.pdq import pdq_hash
+from curation.images.pixels import decode_pixels
+from schemas.columns import schema_of
+from stages.fingerprint.images import Fingerprint, FingerprintConfig
+
+
+def _table(bodies: list[bytes], images: list[bytes]) -> pa.Table:
+    columns = {"row": range(len(bodies)), "key": [f"k{row}" for row in range(len(bodies))]}
+    columns |= {"body": bodies, "image": images}
+    fields = schema_of("row", "key", "body", "image")
+    return pa.table([pa.array(columns[field.name], field.type) for field in fields], schema=fields)
+
+
+def test_sha256_is_the_bodys_and_pdq_the_images():
+    image = saved(gradient(90, 70), "jpg")
+    stage = pickle.loads(pickle.dumps(Fingerprint(FingerprintConfig())))
+    done = stage.process(_table([b"abc", b"", image], [image] * 3))
+    assert done.column_names == ["row", "key", "body", "image", "sha256", "pdq", "pdq_quality"]
+    assert done.select(stage.spec.adds).schema == schema_of(*stage.spec.adds)
+    expected = pdq_hash(decode_pixels(image, read_header(image)))
+    assert done["sha256"].to_pylist() == [
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        hashlib.sha256(image).hexdigest(),
+    ]
+    assert done["pdq"].to_pylist() == [expected.digits] * 3
+    assert done["pdq_quality"].to_pylist() == [expected.quality] * 3
+
+
+def test_hash_is_null_when_an_image_has_hardly_a_pixel():
+    image = saved(gradient(3, 3), "png")
+    done = Fingerprint(FingerprintConfig()).process(_table([b"a"], [image]))
+    assert (done["pdq"].to_pylist(), done["pdq_quality"].to_pylist()) == ([None], [0])
+
+
+def test_row_fails_when_its_image_cannot_be_decoded():
+    whole = saved(gradient(90, 70), "webp")
+    done = Fingerprint(FingerprintConfig()).process(_table([b"a", b"b"], [whole[:50], whole]))
+    assert done["reason"].to_pylist() == ["truncated_image", None]
+    assert done["pdq"].null_count == 1
+
+
+def test_columns_are_complete_when_the_table_is_empty():
+    done = Fingerprint(FingerprintConfig()).process(_table([], []))
+    assert (done.num_rows, done.column_names[4:]) == (0, ["sha256", "pdq", "pdq_quality"])
