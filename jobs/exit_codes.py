@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -31,7 +32,10 @@ def exit_code_of(command: Callable[[], int]) -> int:
     """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(command())
+        code = int(command())
+        # Here, not at exit, where nobody could tell that a reader such as `head` has gone.
+        sys.stdout.flush()
+        return code
     except (RecipeError, PlanError) as error:
         sys.stderr.write(f"{error}\n")
         return ExitCode.WRONG_INPUT
@@ -42,6 +46,7 @@ def exit_code_of(command: Callable[[], int]) -> int:
         sys.stderr.write("interrupted; everything committed is kept, the same command goes on from there\n")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from typing import Any
 
@@ -144,4 +145,13 @@ def query_command(args: argparse.Namespace) -> int:
 
 
 def _write_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=1, default=str) + "\n")
+    sys.stdout.write(json.dumps(_json_values(document), indent=1, default=str, allow_nan=False) + "\n")
+
+
+def _json_values(value: Any) -> Any:
+    """The same with null for numbers that JSON does not have: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {str(name): _json_values(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_values(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

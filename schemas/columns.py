@@ -100,6 +100,7 @@ def _image_columns() -> list[Column]:
         Column("original_kept", pa.bool_(), "`image` is the body unchanged: nothing had to be done"),
         Column("sha256", pa.string(), "SHA-256 of the body, hexadecimal"),
         Column("pdq", pa.string(), "PDQ perceptual hash of `image`, 256 bits, hexadecimal"),
+        Column("pdq_inner", pa.string(), "PDQ hash of the inner part of `image`, near the hashes of its crops"),
         Column("pdq_quality", pa.int16(), "PDQ quality: below 50 the hash says little", unit="0 to 100"),
     ]
 

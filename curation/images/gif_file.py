@@ -16,24 +16,29 @@ def read_gif_header(body: bytes) -> ImageHeader:
     """
     if len(body) < 13:
         raise truncated("ends within the header")
-    width, height = int.from_bytes(body[6:8], "little"), int.from_bytes(body[8:10], "little")
-    if not _count_frames(body, 13 + _table_bytes(body[10])):
+    first = _first_frame(body, 13 + _table_bytes(body[10]))
+    if first is None:
         raise corrupt("no picture")
+    left, top, across, down = (int.from_bytes(first[at : at + 2], "little") for at in range(0, 8, 2))
+    # A frame may reach beyond the screen; decoders then make the screen larger.
+    width = max(int.from_bytes(body[6:8], "little"), left + across)
+    height = max(int.from_bytes(body[8:10], "little"), top + down)
     if width == 0 or height == 0:
         raise corrupt(f"{width} x {height} pixels")
     return ImageHeader("gif", width, height)
 
 
-def _count_frames(body: bytes, at: int) -> int:
-    frames = 0
+def _first_frame(body: bytes, at: int) -> bytes | None:
+    """Walks all blocks; returns the place and size of the first frame, as they are stored."""
+    first = None
     while True:
         if at >= len(body):
             raise truncated("no trailer")
         kind = body[at]
         if kind == _TRAILER:
-            return frames
+            return first
         if kind == _IMAGE and at + 10 <= len(body):
-            frames += 1
+            first = first or body[at + 1 : at + 9]
             at = _behind_sub_blocks(body, at + 11 + _table_bytes(body[at + 9]))
         elif kind == _EXTENSION:
             at = _behind_sub_blocks(body, at + 2)

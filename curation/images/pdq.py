@@ -25,6 +25,13 @@ class PdqHash:
     quality: int
 
 
+def inner_part(pixels: Pixels, share: float) -> Pixels:
+    """The middle of an image: so large a share of its width and of its height, 0 to 1."""
+    height, width = pixels.shape[:2]
+    down, across = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
+    return pixels[down : height - down, across : width - across]
+
+
 def pdq_hash(pixels: Pixels) -> PdqHash:
     """The PDQ hash of an image.
 

@@ -39,9 +39,10 @@ def decode_pixels(body: bytes, header: ImageHeader, least_size: tuple[int, int] 
     """
     if header.format == "jpg":
         return _decode_jpeg(body, header, least_size)
-    if header.format == "png" and header.deep:
-        return _decode_deep_png(body)
-    return _decode_with_pillow(body, header)
+    pixels = _decode_deep_png(body) if header.format == "png" and header.deep else _decode_with_pillow(body, header)
+    if pixels.shape[:2] != (header.height, header.width):
+        raise corrupt("the pixels are not as many as the header says")
+    return pixels
 
 
 def _decode_jpeg(body: bytes, header: ImageHeader, least_size: tuple[int, int] | None) -> Pixels:

@@ -57,13 +57,22 @@ def make_funnel(ledger: pl.LazyFrame, step_names: list[str]) -> Funnel:
     rows_in = int(counts["len"].sum())
     left = rows_in
     steps = []
-    known = [*step_names, *sorted(set(counts["step"].drop_nulls().unique().to_list()) - set(step_names))]
-    for name in known:
+    for name in _in_order(step_names, counts["step"].drop_nulls().unique().to_list()):
         here = counts.filter(pl.col("step") == name).sort(["len", "reason"], descending=[True, False])
         step = FunnelStep(name, left, _by_reason(here, Outcome.REJECTED), _by_reason(here, Outcome.FAILED))
         left = step.rows_out
         steps.append(step)
     return Funnel(rows_in, left, tuple(steps))
+
+
+def _in_order(step_names: list[str], found: list[str]) -> list[str]:
+    """All steps. A phase that set parts aside is called after its steps, `-` between them: it stands at its first."""
+    others = sorted(set(found) - set(step_names))
+    ordered = []
+    for name in step_names:
+        ordered += [other for other in others if other.split("-")[0] == name]
+        ordered.append(name)
+    return [*(other for other in others if other not in ordered), *ordered]
 
 
 def _by_reason(counts: pl.DataFrame, outcome: Outcome) -> dict[str, int]:

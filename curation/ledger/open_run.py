@@ -34,6 +34,7 @@ def open_ledger(folder: str) -> pl.LazyFrame:
         raise RecipeError(f"{folder}: the run is not complete; finish it with `curation run` and the same recipe")
     names = [name for name in store.list(record.ledger) if name.endswith(".parquet")]
     if not names:
-        return pl.LazyFrame(schema={"row": pl.Int64, "key": pl.String, "url": pl.String, "outcome": pl.String})
+        texts = ("key", "url", "caption", "outcome", "step", "reason", "detail")
+        return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(texts, pl.String)})
     root = store.locate(record.ledger) if store.is_local else f"{store.url}/{record.ledger}"
     return pl.scan_parquet([f"{root}/{name}" for name in names], glob=False, missing_columns="insert")

@@ -116,7 +116,8 @@ def load_captioner(text: str, device: str = "cpu", revision: str | None = None) 
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
     if revision is not None and not local:
         options["revision"] = revision
-    processor: Any = AutoProcessor.from_pretrained(reference.name, **options)
+    load_processor: Any = AutoProcessor.from_pretrained
+    processor = load_processor(reference.name, **options)
     dtype = torch.float32 if device == "cpu" else "auto"
     model = _load_model(text, reference.name, {**options, "dtype": dtype})
     tokenizer = getattr(processor, "tokenizer", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
@@ -15,6 +16,7 @@ class ClusterResources:
 
     cpus: float
     gpus: float
+    memory_bytes: float = inf
 
 
 def size_pools(
@@ -29,33 +31,45 @@ def size_pools(
     Raises:
         PlanError: One worker of each does not fit, with the sum.
     """
-    _check_fit(needs, cluster)
+    free = _free(needs, cluster)
     limit = max(1, min(units, max_workers or units))
     sizes = [1] * len(needs)
-    cpus = cluster.cpus - sum(need.cpus for _, need in needs)
-    gpus = cluster.gpus - sum(need.gpus for _, need in needs)
     while True:
         growable = [
             index
             for index, (_, need) in enumerate(needs)
-            if sizes[index] < limit and need.cpus <= cpus + 1e-9 and need.gpus <= gpus + 1e-9
-            if need.cpus > 0 or need.gpus > 0
+            if sizes[index] < limit and (need.cpus > 0 or need.gpus > 0) and _fits(need, free)
         ]
         if not growable:
             return sizes
         chosen = min(growable, key=lambda index: (sizes[index], index))
         sizes[chosen] += 1
-        cpus -= needs[chosen][1].cpus
-        gpus -= needs[chosen][1].gpus
+        free = [have - wanted for have, wanted in zip(free, _amounts(needs[chosen][1]), strict=True)]
 
 
-def _check_fit(needs: Sequence[tuple[str, Resources]], cluster: ClusterResources) -> None:
-    cpus = sum(need.cpus for _, need in needs)
-    gpus = sum(need.gpus for _, need in needs)
-    if cpus <= cluster.cpus + 1e-9 and gpus <= cluster.gpus + 1e-9:
-        return
-    listed = ", ".join(f"{name}: {need.cpus:g} CPUs and {need.gpus:g} GPUs" for name, need in needs)
+def _amounts(need: Resources) -> tuple[float, float, float]:
+    return need.cpus, need.gpus, float(need.memory_bytes or 0)
+
+
+def _fits(need: Resources, free: Sequence[float]) -> bool:
+    return all(wanted <= have + 1e-9 for wanted, have in zip(_amounts(need), free, strict=True))
+
+
+def _free(needs: Sequence[tuple[str, Resources]], cluster: ClusterResources) -> list[float]:
+    """What is left of CPUs, GPUs and memory when every operator has one worker. Raises PlanError."""
+    cpus, gpus, memory = (sum(amounts) for amounts in zip(*(_amounts(need) for _, need in needs), strict=True))
+    free = [cluster.cpus - cpus, cluster.gpus - gpus, cluster.memory_bytes - memory]
+    if min(free) >= -1e-9:
+        return free
+    listed = ", ".join(f"{name}: {_told(*_amounts(need))}" for name, need in needs)
     raise PlanError(
-        f"one worker of each step needs {cpus:g} CPUs and {gpus:g} GPUs at once ({listed}), but the cluster has "
-        f"{cluster.cpus:g} CPUs and {cluster.gpus:g} GPUs; add nodes, or state less under the steps' `cpus` and `gpus`"
+        f"one worker of each step needs {_told(cpus, gpus, memory)} at once ({listed}), but the cluster has "
+        f"{_told(cluster.cpus, cluster.gpus, cluster.memory_bytes if memory else 0)}; add nodes, or state less under "
+        "the steps' `cpus` and `gpus`"
     )
+
+
+def _told(cpus: float, gpus: float, memory_bytes: float) -> str:
+    if not memory_bytes:
+        return f"{cpus:g} CPUs and {gpus:g} GPUs"
+    return f"{cpus:g} CPUs, {gpus:g} GPUs and {memory_bytes / 1e9:.1f} GB of memory"

@@ -30,7 +30,7 @@ def load_recipe(path: str, catalogue: Catalogue, overrides: Sequence[str] = ()) 
     try:
         with fsspec.open(path, "r", encoding="utf-8") as file:
             text = file.read()
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         raise RecipeError(f"{path}: the recipe cannot be read: {error}") from error
     return parse_recipe(text, path, catalogue, overrides)
 

@@ -1,8 +1,11 @@
-"""Turns what pydantic says of a config into one line: where, what is wrong, and what would be right."""
+"""Turns what pydantic says of a config into lines: where, what is wrong, and what would be right."""
 
 from __future__ import annotations
 
 import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from curation.recipe.yaml_document import Document, Path
 
 _WORDING = {
-    "missing": "missing; add it",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
@@ -18,42 +20,97 @@ _WORDING = {
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
 }
+_QUOTED_CHARS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Mistake:
+    """One mistake.
+
+    Attributes:
+        location: Where it is in the document.
+        fork: Where in the document a value may have several forms, None without such a choice.
+        form: Which of the forms the mistake is one against.
+        what: What is wrong.
+        given: The value, None where `what` says it all.
+    """
+
+    location: Path
+    fork: Path | None
+    form: str
+    what: str
+    given: str | None
 
 
 def describe_mistakes(error: ValidationError, config: type[BaseModel], document: Document, path: Path) -> str:
     """One line for each mistake in the config that stands at `path` of the document."""
-    lines = []
-    for mistake in error.errors():
-        location = (*path, *(part for part in mistake["loc"] if not _is_branch(part)))
-        where = ".".join(map(str, location))
-        lines.append(f"{document.place(location)}: {where}: {_what(mistake, config)}")
+    mistakes = [_mistake(entry, config, document, path) for entry in error.errors()]
+    lines = [_line(mistake, document) for mistake in mistakes if mistake.fork is None]
+    for fork in dict.fromkeys(mistake.fork for mistake in mistakes if mistake.fork is not None):
+        chosen = _of_nearest_form([mistake for mistake in mistakes if mistake.fork == fork], fork)
+        lines.extend(_line(mistake, document) for mistake in chosen)
     return "\n".join(dict.fromkeys(lines))
 
 
-def _is_branch(part: str | int) -> bool:
-    """Whether pydantic put the part there to name a branch of a union, not a place in the document."""
-    return isinstance(part, str) and (part.endswith("]") or "-" in part or part[:1].isupper() or part in _SCALARS)
+def _mistake(entry: Any, config: type[BaseModel], document: Document, path: Path) -> _Mistake:
+    """Tells places in the document from the names that pydantic gives to the forms of a value."""
+    location, value = list(path), document.value_at(path)
+    fork, form = None, ""
+    for index, part in enumerate(entry["loc"]):
+        last = index == len(entry["loc"]) - 1
+        if isinstance(value, dict) and (part in value or (last and entry["type"] == "missing")):
+            location, value = [*location, part], value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            location, value = [*location, part], value[part]
+        elif fork is None:
+            fork, form = tuple(location), str(part)
+    what = _what(entry, config)
+    told = entry["type"] in ("missing", "extra_forbidden", "value_error") or ", not " in what
+    return _Mistake(tuple(location), fork, form, what, None if told else _quoted(entry["input"]))
 
 
-_SCALARS = {"int", "float", "str", "bool", "none", "nullable"}
+def _of_nearest_form(mistakes: Sequence[_Mistake], fork: Path) -> list[_Mistake]:
+    """Of a value that is right in none of its forms: the mistakes against the form that was meant."""
+    forms: dict[str, list[_Mistake]] = {}
+    for mistake in mistakes:
+        forms.setdefault(mistake.form, []).append(mistake)
+    meant = [found for found in forms.values() if all(mistake.location != fork for mistake in found)]
+    if meant:
+        return min(meant, key=len)
+    here = [mistake for mistake in mistakes if mistake.location == fork]
+    what = " or ".join(dict.fromkeys(mistake.what for mistake in here)).replace(" or must be ", " or ")
+    return [_Mistake(fork, fork, "", what, here[0].given)]
 
 
-def _what(mistake: Any, config: type[BaseModel]) -> str:
-    kind = mistake["type"]
-    if kind == "extra_forbidden":
-        return f"unknown{did_you_mean(str(mistake['loc'][-1]), _fields_at(config, mistake['loc'][:-1]))}"
-    wording = _WORDING.get(kind)
-    if wording is None:
-        return str(mistake["msg"][0].lower() + mistake["msg"][1:]).removeprefix("value error, ")
+def _line(mistake: _Mistake, document: Document) -> str:
+    given = f", not {mistake.given}" if mistake.given is not None else ""
+    where = ".".join(map(str, mistake.location))
+    return f"{document.place(mistake.location)}: {where}: {mistake.what}{given}"
+
+
+def _quoted(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}…"
+
+
+def _what(entry: Any, config: type[BaseModel]) -> str:
+    kind = entry["type"]
     if kind == "missing":
-        return wording
-    return f"{wording}, not {mistake['input']!r}"
+        return "missing; add it"
+    if kind == "extra_forbidden":
+        return f"unknown{did_you_mean(str(entry['loc'][-1]), _fields_at(config, entry['loc'][:-1]))}"
+    message = str(entry["msg"])
+    plain = message[0].lower() + message[1:]
+    return _WORDING.get(kind) or plain.removeprefix("value error, ").replace("input should be ", "must be ", 1)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them."""
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(name.replace("-", "_").lower(), known, n=1, cutoff=0.5)
     if matches:
         return f"; did you mean {matches[0]}?"
     return f"; known are {', '.join(sorted(known))}" if known else ""
@@ -65,8 +122,8 @@ def _fields_at(config: type[BaseModel], location: tuple[str | int, ...]) -> list
     for part in location:
         if isinstance(part, str):
             nested = [model for owner in models for model in _models_of(owner, part)]
-            models = nested or models
-    return [name for model in models for name in model.model_fields]
+            models = nested or [model for model in models if model.__name__ == part] or models
+    return list(dict.fromkeys(name for model in models for name in model.model_fields))
 
 
 def _models_of(owner: type[BaseModel], field: str) -> list[type[BaseModel]]:

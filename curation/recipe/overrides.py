@@ -50,12 +50,20 @@ def _descend(target: Any, name: str, override: str) -> Any:
             return target[name]
         if name == "run":
             return target.setdefault(name, {})
-        raise RecipeError(f"--set {override}: there is no {name!r}{_nearest(name, target)}")
+        known = [*target, *_names_in(target.get("steps"))]
+        raise RecipeError(f"--set {override}: there is no {name!r}{_nearest(name, known)}")
     index = _entry(target, name)
     if index is None:
-        known = [str(entry.get("name") or entry.get("kind")) for entry in target or [] if isinstance(entry, dict)]
-        raise RecipeError(f"--set {override}: there is no entry {name!r}{_nearest(name, known)}")
+        raise RecipeError(f"--set {override}: there is no entry {name!r}{_nearest(name, _names_in(target))}")
     return target[index]
+
+
+def _names_in(entries: Any) -> list[str]:
+    """What the entries of a list can be called."""
+    if not isinstance(entries, list):
+        return []
+    named = [entry for entry in entries if isinstance(entry, dict)]
+    return [str(entry.get("name") or entry.get("kind") or entry.get("column")) for entry in named]
 
 
 def _assign(target: Any, name: str, value: Any, override: str) -> None:
@@ -67,6 +75,8 @@ def _assign(target: Any, name: str, value: Any, override: str) -> None:
         raise RecipeError(f"--set {override}: {name!r} names nothing that can be set")
 
 
-def _nearest(name: str, known: Any) -> str:
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+def _nearest(name: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=1)
+    if matches:
+        return f"; did you mean {matches[0]!r}?"
+    return f"; known are {', '.join(known)}" if known else ""

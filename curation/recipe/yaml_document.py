@@ -58,6 +58,18 @@ class Document:
                 return f"{self.origin}:{line}"
         return self.origin
 
+    def value_at(self, path: Path) -> Any:
+        """The value at the path, None where there is none."""
+        value = self.values
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
 
 def parse_yaml(text: str, origin: str) -> Document:
     """Parses one document.
@@ -71,10 +83,20 @@ def parse_yaml(text: str, origin: str) -> Document:
         node = loader.get_single_node()
         values = None if node is None else _construct(loader, node, (), lines, origin)
     except yaml.YAMLError as error:
-        raise RecipeError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from error
+        raise RecipeError(f"{_place_of(error, origin)}: not valid YAML: {_problem_of(error)}") from error
     finally:
         loader.dispose()
     return Document(origin, values, lines)
+
+
+def _place_of(error: yaml.YAMLError, origin: str) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return origin if mark is None else f"{origin}:{mark.line + 1}"
+
+
+def _problem_of(error: yaml.YAMLError) -> str:
+    parts = [getattr(error, "context", None), getattr(error, "problem", None)]
+    return " ".join(part for part in parts if part) or " ".join(str(error).split())
 
 
 def _construct(loader: _StrictLoader, node: yaml.Node, path: Path, lines: dict[Path, int], origin: str) -> Any:

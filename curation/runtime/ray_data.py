@@ -84,7 +84,7 @@ class RayRunner:
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 _Worker,
-                fn_constructor_args=(operator, place == 0, tries),
+                fn_constructor_args=(operator, place, tries),
                 batch_size=None,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
@@ -106,9 +106,11 @@ class RayRunner:
 
 
 def cluster_resources() -> ClusterResources:
-    """CPUs and GPUs of the whole cluster, whoever holds them."""
+    """CPUs, GPUs and memory of the whole cluster, whoever holds them."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return ClusterResources(cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0))
+    return ClusterResources(
+        cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory_bytes=resources.get("memory", 0.0)
+    )
 
 
 def _quiet() -> None:
@@ -121,30 +123,34 @@ def _quiet() -> None:
 
 @ray.remote(num_cpus=0)
 class _TriesActor:
-    """Counts how often each unit was begun, so that one that kills its worker is not tried for ever."""
+    """Counts how often each operator began each unit, so that one that kills its worker is not tried for ever."""
 
     def __init__(self, max_tries: int) -> None:
         self._max_tries = max_tries
-        self._begun: dict[int, int] = {}
+        self._begun: dict[tuple[int, int], int] = {}
 
-    def begin(self, unit: int) -> bool:
-        """Counts a try; False if the unit has had all of its tries."""
-        self._begun[unit] = self._begun.get(unit, 0) + 1
-        return self._begun[unit] <= self._max_tries
+    def begin(self, unit: int, place: int) -> bool:
+        """Counts a try of the operator at the place; False if the unit has had all of its tries there."""
+        self._begun[unit, place] = self._begun.get((unit, place), 0) + 1
+        return self._begun[unit, place] <= self._max_tries
 
     def exhausted(self, unit: int) -> bool:
-        """Whether the unit has no try left."""
-        return self._begun.get(unit, 0) >= self._max_tries
+        """Whether the unit has no try left at one of the operators."""
+        return any(begun >= self._max_tries for (of, _), begun in self._begun.items() if of == unit)
 
 
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, first: bool, tries: Any) -> None:
+    def __init__(self, operator: Operator, place: int, tries: Any) -> None:
         self._operator = operator
-        self._first = first
+        self._place = place
         self._tries = tries
         self._operator.setup()
+
+    def __del__(self) -> None:
+        # Ray Data drops the worker when its pool has no more to do.
+        self._operator.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         rows = [self._row(batch.slice(i, 1)) for i in range(batch.num_rows)]
@@ -152,15 +158,15 @@ class _Worker:
 
     def _row(self, row: pa.Table) -> pa.Table:
         unit = row["unit"][0].as_py()
-        if self._first:
-            return _pack(unit, self._begin(unit))
+        if self._place == 0:
+            return _pack(unit, self._try(unit, None))
         if row["report"][0].is_valid:
             return row
-        return _pack(unit, attempt(self._operator, unit, _unpack(row)))
+        return _pack(unit, self._try(unit, _unpack(row)))
 
-    def _begin(self, unit: int) -> Handover:
-        if ray.get(self._tries.begin.remote(unit)):
-            return attempt(self._operator, unit, None)
+    def _try(self, unit: int, table: pa.Table | None) -> Handover:
+        if ray.get(self._tries.begin.remote(unit, self._place)):
+            return attempt(self._operator, unit, table)
         error = f"{self._operator.name} crashed its worker at every try"
         return Handover(report=UnitReport(unit=unit, error=error))
 

@@ -42,7 +42,7 @@ def cluster(count: int, left: Places, right: Places, max_size: int) -> Clusters:
     _, labels = connected_components(edges, directed=False)
     _, firsts, sizes = np.unique(labels, return_index=True, return_counts=True)
     best = firsts[labels].astype(np.int32)
-    large = sizes > max(max_size, 1)
+    large = sizes > max(max_size, 2)  # a pair is a star already
     if large.any():
         inside = large[labels[left]]
         _split(best, left[inside], right[inside])

@@ -41,8 +41,9 @@ class DataConfig(_Frozen):
             alt-text where there is none), `mix` flips a coin.
         synthetic_share: with `mix`, how often a synthetic caption is taken.
         caption_models: only captions by these models count; None takes all of them.
-        hard_negatives: give each image one of its json's `hard_negatives`, a text that is almost
-            right, as one more wrong answer.
+        hard_negatives: give each image a text that is almost right as one more wrong answer:
+            `given` takes one of its json's `hard_negatives`, `substituted` makes one by replacing
+            a word with what another caption of the batch says between the same two words.
         streams: logical streams of shards. Each batch takes the same number of samples from each,
             and processes share out the streams, so batches do not depend on the processes.
         shuffle_buffer: samples among which each stream shuffles.
@@ -53,7 +54,7 @@ class DataConfig(_Frozen):
     caption: Literal["alt", "synthetic", "mix"] = "alt"
     synthetic_share: Share = 0.5
     caption_models: tuple[str, ...] | None = None
-    hard_negatives: bool = False
+    hard_negatives: Literal["given", "substituted"] | None = None
     streams: Annotated[int, Field(ge=1)] = 1
     shuffle_buffer: Annotated[int, Field(ge=1)] = 4096
     cache_mb: Annotated[int, Field(ge=0)] = 1024

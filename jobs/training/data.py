@@ -16,6 +16,7 @@ from curation.errors import RecipeError
 from jobs.training.config import TrainConfig
 from jobs.training.pixels import IMAGE_EXTENSIONS, Pixels, augment, decode_square
 from jobs.training.streams import Position, ShardSample, ShardStream
+from jobs.training.substitution import substitute_words
 from jobs.training.texts import choose_caption, choose_hard_negative
 
 _LOG = logging.getLogger(__name__)
@@ -134,12 +135,13 @@ class BatchLoader:
         with ThreadPoolExecutor(self._config.data.threads) as pool:
             while True:
                 chosen: list[_Chosen] = []
+                negatives: list[str] = []
                 after = []
                 for reader in readers:
                     share, position = self._take(reader, pool)
                     chosen.extend(share)
+                    negatives.extend(self._negatives_of(share, position))
                     after.append(position)
-                negatives = [item.negative for item in chosen if item.negative is not None]
                 yield Batch(
                     images=torch.from_numpy(np.stack([item.image for item in chosen])),
                     tokens=self._tokenize([item.caption for item in chosen]),
@@ -165,6 +167,14 @@ class BatchLoader:
                 raise RecipeError("no sample of the shards has a readable image")
         return share, position
 
+    def _negatives_of(self, share: list[_Chosen], position: Position) -> list[str]:
+        """Returns the hard negatives of a stream's share; they depend on nothing else."""
+        found = [item.negative for item in share]
+        if self._config.data.hard_negatives == "substituted":
+            draw = np.random.default_rng((self._config.seed, position.epoch, position.taken))
+            found = substitute_words([item.caption for item in share], draw)
+        return [text for text in found if text is not None]
+
     def _choose(self, sample_and_epoch: tuple[ShardSample, int]) -> _Chosen | None:
         sample, epoch = sample_and_epoch
         image = self._decoded(sample)
@@ -175,7 +185,7 @@ class BatchLoader:
         draw = np.random.default_rng((self._config.seed, epoch, zlib.crc32(sample.key.encode())))
         data = self._config.data
         caption = choose_caption(sample, data, draw)
-        negative = choose_hard_negative(sample, draw) if data.hard_negatives else None
+        negative = choose_hard_negative(sample, draw) if data.hard_negatives == "given" else None
         changed = augment(image, self._size, self._config.augment, draw)
         return _Chosen(changed, caption, negative)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Literal
 
 import pyarrow as pa
@@ -13,18 +14,31 @@ from curation.contracts.resources import Resources
 from curation.contracts.stage import Stage, StageSpec
 from curation.images.failures import ImageFailure
 from curation.images.headers import read_header
-from curation.images.pdq import PdqHash, pdq_hash
+from curation.images.pdq import inner_part, pdq_hash
 from curation.images.pixels import decode_pixels
-from schemas.columns import schema_of
+from schemas.columns import COLUMNS
 
-_ADDS = ("sha256", "pdq", "pdq_quality")
-_SCHEMA = schema_of(*_ADDS)
+_INNER_SHARE = 0.97
+"""Of width and height: between an image and its crops by up to a tenth of the area."""
 
 
 class FingerprintConfig(StepConfig):
-    """Settings of `fingerprint`: none, so that the fingerprints of any two runs can be compared."""
+    """Settings of `fingerprint`.
+
+    Attributes:
+        inner_hash: Adds `pdq_inner`, by which `deduplicate` finds crops that the hash of the whole image misses.
+    """
 
     kind: Literal["fingerprint"] = "fingerprint"
+    inner_hash: bool = False
+
+
+@dataclass(slots=True)
+class _Hashes:
+    whole: str | None = None
+    inner: str | None = None
+    quality: int | None = None
+    mark: Mark | None = None
 
 
 class Fingerprint(Stage):
@@ -32,14 +46,18 @@ class Fingerprint(Stage):
 
     Config = FingerprintConfig
 
+    def __init__(self, config: FingerprintConfig) -> None:
+        super().__init__(config)
+        self._settings = config
+
     @property
     def spec(self) -> StageSpec:
-        """What the stage needs and makes."""
+        """What the stage needs, and makes under its config."""
         return StageSpec(
             kind="fingerprint",
             version=1,
             requires=("body", "image"),
-            adds=_ADDS,
+            adds=("sha256", "pdq", "pdq_quality", *(("pdq_inner",) if self._settings.inner_hash else ())),
             resources=Resources(cpus=1.0),
             rowwise=True,
         )
@@ -47,20 +65,23 @@ class Fingerprint(Stage):
     def process(self, table: pa.Table) -> pa.Table:
         """Adds the fingerprints of every row."""
         digests = [hashlib.sha256(value.as_buffer()).hexdigest() for value in table["body"]]
-        hashes = [_perceptual_hash(value.as_py()) for value in table["image"]]
-        columns = [
-            digests,
-            [found.digits if isinstance(found, PdqHash) else None for found in hashes],
-            [found.quality if isinstance(found, PdqHash) else None for found in hashes],
-        ]
-        for field, values in zip(_SCHEMA, columns, strict=True):
-            table = table.append_column(field, pa.array(values, field.type))
-        marks = [None if isinstance(found, PdqHash) else found for found in hashes]
+        hashes = [self._hashes_of(value.as_py()) for value in table["image"]]
+        columns: dict[str, list[str | None] | list[str] | list[int | None]] = {
+            "sha256": digests,
+            "pdq": [item.whole for item in hashes],
+            "pdq_quality": [item.quality for item in hashes],
+            "pdq_inner": [item.inner for item in hashes],
+        }
+        for name in self.spec.adds:
+            table = table.append_column(COLUMNS[name].field, pa.array(columns[name], COLUMNS[name].type))
+        marks = [item.mark for item in hashes]
         return with_marks(table, marks) if any(marks) else table
 
-
-def _perceptual_hash(image: bytes) -> PdqHash | Mark:
-    try:
-        return pdq_hash(decode_pixels(image, read_header(image)))
-    except ImageFailure as failure:
-        return failed(failure.reason, failure.detail)
+    def _hashes_of(self, image: bytes) -> _Hashes:
+        try:
+            pixels = decode_pixels(image, read_header(image))
+        except ImageFailure as failure:
+            return _Hashes(mark=failed(failure.reason, failure.detail))
+        whole = pdq_hash(pixels)
+        inner = pdq_hash(inner_part(pixels, _INNER_SHARE)).digits if self._settings.inner_hash else None
+        return _Hashes(whole.digits, inner, whole.quality)

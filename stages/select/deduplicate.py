@@ -14,7 +14,8 @@ from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.similarity.clusters import cluster
 from curation.similarity.hashes import hashes_from_hex
-from curation.similarity.near_pairs import MAX_DISTANCE, near_pairs
+from curation.similarity.near_pairs import MAX_DISTANCE
+from curation.similarity.variants import Variant, near_pairs_of_variants
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +39,15 @@ class Perceptual(Config):
 
     Attributes:
         max_distance: Bits of 256 in which the hashes of near-copies differ at most; PDQ's authors advise 31.
+        variants: Columns with the PDQ hashes of variants of each picture, such as its inner part, which finds crops, or
+            its mirror image. They are compared with the hashes of the others' whole pictures.
         min_quality: Pictures of a lower PDQ quality have too little detail to be compared, and keep to themselves.
         max_group: Distinct hashes of a group that may be connected by chains of near-copies. A larger one is split into
             stars, in which every picture is a near-copy of the kept one; 1 makes stars of everything.
     """
 
     max_distance: int = Field(default=31, ge=0, le=MAX_DISTANCE)
+    variants: tuple[str, ...] = ()
     min_quality: int = Field(default=50, ge=0, le=100)
     max_group: int = Field(default=1000, ge=1)
 
@@ -77,13 +81,13 @@ class Deduplicate(Exchange):
         """Reads the columns that its settings need."""
         columns = [column for order in self.config.prefer for column in _ORDERS[order][0]]
         columns += ["sha256"] if self.config.exact else []
-        columns += ["pdq", "pdq_quality"] if self.config.perceptual else []
+        columns += self._hash_columns()
         requires = tuple(dict.fromkeys(columns))
         return ExchangeSpec("deduplicate", 1, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups of copies and the best of each."""
-        hashes = [column for column in ("sha256", "pdq", "pdq_quality") if column in self.spec.requires]
+        hashes = [*(["sha256"] if self.config.exact else []), *self._hash_columns()]
         orders = [_ORDERS[order][1] for order in self.config.prefer]
         by = [*orders, pl.col("key"), pl.col("row")]
         descending = [True] * len(orders) + [False, False]
@@ -101,6 +105,9 @@ class Deduplicate(Exchange):
         repeated = pl.Series(same_key != _alone(len(ranked)))
         return _first_of_equals(ranked["sha256"].set(repeated, None))[same_key]
 
+    def _hash_columns(self) -> list[str]:
+        return ["pdq", "pdq_quality", *self.config.perceptual.variants] if self.config.perceptual else []
+
     def _bound(self) -> int:
         return self.config.perceptual.max_distance if self.config.perceptual else 0
 
@@ -116,7 +123,8 @@ class Deduplicate(Exchange):
         same_hash = _alone(len(ranked))
         same_hash[compared] = compared[_first_of_equals(ranked["pdq"].gather(compared))]
         items = np.unique(same_hash[compared])
-        pairs = near_pairs(hashes_from_hex(ranked["pdq"].gather(items)), settings.max_distance)
+        variants = [_variant(ranked[column].gather(items)) for column in settings.variants]
+        pairs = near_pairs_of_variants(hashes_from_hex(ranked["pdq"].gather(items)), variants, settings.max_distance)
         clusters = cluster(len(items), pairs.left, pairs.right, settings.max_group)
         self._report(clusters.best, clusters.split)
         inside = clusters.best[pairs.left] == clusters.best[pairs.right]
@@ -136,13 +144,18 @@ class Deduplicate(Exchange):
             "%s: %d groups of near-copies with more than one hash, the largest of %d hashes",
             *(self.config.step_name, int((sizes > 1).sum()), int(sizes.max())),
         )
-        if split:
+        if split and self.config.perceptual and self.config.perceptual.max_group > 1:
             logger.warning(
                 "%s: %d groups connected by chains of near-copies had more than max_group hashes (the largest %d) and "
                 "were split, so that each picture is a near-copy of the kept one; lower max_distance if these are "
                 "different pictures, raise max_group if they are copies",
                 *(self.config.step_name, len(split), split[0]),
             )
+
+
+def _variant(hashes: pl.Series) -> Variant:
+    present = hashes.is_not_null()
+    return Variant(present.arg_true().cast(pl.Int32).to_numpy(), hashes_from_hex(hashes.filter(present)))
 
 
 def _alone(count: int) -> Places:

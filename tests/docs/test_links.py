@@ -1,6 +1,7 @@
 """Relative links lead to files that are there, and to headings that are there."""
 
 import re
+import tomllib
 
 import pytest
 from documents import PAGES, ROOT, prose
@@ -45,3 +46,13 @@ def test_decisions_are_short_and_numbered_without_gaps_when_listed():
 
     assert [record.name[:4] for record in records] == [f"{number:04d}" for number in range(1, len(records) + 1)]
     assert [record.name for record in records if len(record.read_text().splitlines()) > 40] == []
+
+
+def test_every_dependency_has_a_reason_when_the_project_lists_them():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    record = (ROOT / "docs/adr/0003-dependencies.md").read_text()
+    table = " ".join(re.findall(r"^\| ([^|]+) \|", record, re.MULTILINE))
+
+    reasoned = {re.split(r"[\[ ,]", name)[0] for name in re.split(r", |  ?", table)}
+
+    assert {re.split(r"[\[<>=; ]", dependency)[0] for dependency in listed} <= reasoned

@@ -66,6 +66,28 @@ def test_training_settings_are_valid_when_a_page_shows_them(block):
     assert config.model_dump(include=set(shown), exclude_defaults=True) != {}
 
 
+def test_readme_shows_the_demos_settings_when_it_explains_its_recipe():
+    (shown,) = [block for block in SHOWN_RECIPES if block.page == ROOT / "README.md"]
+    demo = parse_recipe((ROOT / "jobs/recipes/sandbox.yaml").read_text(), "sandbox.yaml", CATALOGUE)
+    whole = {step.config.step_name: step.config.model_dump(mode="json") for step in demo.steps}
+
+    explained = parse_recipe(shown.text, shown.place, CATALOGUE)
+
+    for step in explained.steps:
+        shown_settings = step.config.model_dump(mode="json", exclude_unset=True)
+        demos_settings = {name: whole[step.config.step_name][name] for name in shown_settings}
+        assert _agrees(shown_settings, demos_settings)
+
+
+def _agrees(shown, whole):
+    """Whether whatever is shown is the same in the whole; what a nested setting leaves out is not held against it."""
+    if isinstance(shown, dict):
+        return all(_agrees(value, whole[name]) for name, value in shown.items())
+    if isinstance(shown, list) and isinstance(whole, list):
+        return len(shown) == len(whole) and all(map(_agrees, shown, whole))
+    return shown == whole
+
+
 def test_readme_names_the_demos_steps_when_it_explains_its_recipe():
     (shown,) = [block for block in SHOWN_RECIPES if block.page == ROOT / "README.md"]
     demo = parse_recipe((ROOT / "jobs/recipes/sandbox.yaml").read_text(), "sandbox.yaml", CATALOGUE)

@@ -116,3 +116,9 @@ def test_tiff_is_unsupported_when_white_has_no_value():
 def test_gif_is_corrupt_when_a_block_is_of_no_known_kind():
     body = saved(PICTURE, "gif")
     assert _reason(body[:-1] + b"\x47" + body[-1:]) is Reason.CORRUPT_IMAGE
+
+
+def test_gif_is_as_large_as_its_first_frame_when_that_leaves_the_screen():
+    body = saved(PICTURE, "gif")
+    header = read_header(body[:6] + b"\x05\0\x05\0" + body[10:])
+    assert (header.width, header.height) == (61, 37)

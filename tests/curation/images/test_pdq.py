@@ -6,7 +6,7 @@ import pytest
 from pictures import gradient
 
 from curation.images.headers import read_header
-from curation.images.pdq import pdq_hash
+from curation.images.pdq import inner_part, pdq_hash
 from curation.images.pixels import decode_pixels
 
 _REFERENCE = Path(__file__).parents[4] / "shared" / "data" / "neardup_pdq"
@@ -47,3 +47,7 @@ def test_hash_does_not_depend_on_the_memory_layout():
     turned = np.ascontiguousarray(noise[:, ::-1])
     assert pdq_hash(turned[:, ::-1]) == pdq_hash(noise)
     assert pdq_hash(noise).quality == 100
+
+
+def test_inner_part_leaves_the_same_off_every_side():
+    assert np.array_equal(inner_part(gradient(100, 50), 0.9), gradient(100, 50)[2:48, 5:95])

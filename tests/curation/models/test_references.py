@@ -39,7 +39,7 @@ def test_parts_are_found_when_a_reference_is_right(text, scheme, name, tag):
         ("embeded:clip", "clip", "did you mean embedded"),
         ("local-dir:/no/such/folder", "clip", "there is no folder /no/such/folder"),
         ("hf-hub:name", "captioner", "hf-hub:organisation/name"),
-        ("ViT-L-41/openai", "clip", "did you mean ViT-L-14"),
+        ("ViT-L14/openai", "clip", "did you mean ViT-L-14"),
         ("ViT-L-14/datacomp_xl_s13b_b90", "clip", "did you mean datacomp_xl_s13b_b90k"),
         ("ViT-L-14", "clip", "not a model reference"),
         ("ViT-L-14/openai", "captioner", "not a model reference"),
@@ -63,7 +63,7 @@ def test_a_folder_is_taken_when_it_is_whole(tmp_path):
     [
         ({"weights": False}, "no weights"),
         ({"body": {}}, "no model_cfg"),
-        ({"config": "other.json"}, "has no open_clip"),
+        ({"config": "x.json"}, "has no open_clip"),
     ],
 )
 def test_recipe_error_when_a_folder_lacks_something(tmp_path, options, message):

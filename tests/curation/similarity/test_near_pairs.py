@@ -25,7 +25,7 @@ def _flipped(hash_: Hashes, bits: np.ndarray) -> Hashes:
     return hash_ ^ np.packbits(flips).view(np.uint32)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     centres=st.integers(0, 12),

@@ -11,7 +11,7 @@ from jobs.training.config import DataConfig, TrainConfig
 from jobs.training.data import BatchLoader
 from jobs.training.streams import list_shards
 
-CONFIG = TrainConfig(batch_size=8, data=DataConfig(streams=2, shuffle_buffer=10, hard_negatives=True))
+CONFIG = TrainConfig(batch_size=8, data=DataConfig(streams=2, shuffle_buffer=10, hard_negatives="given"))
 
 
 def _tokenize(texts):

@@ -16,7 +16,7 @@ CONFIG = TrainConfig(
     log_every=1,
     precision="fp32",
     compute_threads=1,
-    data=DataConfig(streams=2, hard_negatives=True, shuffle_buffer=10),
+    data=DataConfig(streams=2, hard_negatives="given", shuffle_buffer=10),
 )
 
 

@@ -10,7 +10,7 @@ from curation.models.clip import load_clip
 from jobs.training.config import DataConfig, TrainConfig
 from jobs.training.loop import train
 
-DATA = DataConfig(caption="mix", hard_negatives=True, shuffle_buffer=10)
+DATA = DataConfig(caption="mix", hard_negatives="given", shuffle_buffer=10)
 CLIP = TrainConfig(steps=20, batch_size=8, warmup_steps=5, log_every=5, compute_threads=1, data=DATA)
 CAPTIONER = CLIP.model_copy(
     update={"objective": "captioning", "model": "tiny-captioner", "data": DataConfig(caption="synthetic")}

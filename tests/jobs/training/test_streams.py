@@ -5,12 +5,14 @@ import pytest
 from curation.errors import RecipeError
 from jobs.training.streams import Position, ShardStream, list_shards, read_shards
 
+START = Position()
+
 
 def _stream(shards, **changes):
     return ShardStream(list_shards(shards), **{"seed": 1, "number": 0, "buffer": 20, **changes})
 
 
-def _keys(stream, count, position=Position()):
+def _keys(stream, count, position=START):
     return [sample.key for sample, _ in islice(stream.read_from(position), count)]
 
 

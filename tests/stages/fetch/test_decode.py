@@ -1,5 +1,6 @@
 import csv
 import pickle
+import random
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,21 @@ def test_every_malformed_file_is_an_image_or_has_a_reason():
         "truncated_app14.jpg": "corrupt_image",  # a byte is missing in its header
         **{entry: "unsupported_format" for entry in differing if _has_no_white(entry)},
     }
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_mutated_file_is_an_image_or_has_a_reason(name: str):
+    chance, body = random.Random(name), saved(gradient(90, 70), name)
+    mutants = []
+    for _ in range(30):
+        mutant = bytearray(body)
+        for _ in range(chance.randrange(1, 6)):
+            mutant[int(len(mutant) * chance.random() ** 2)] = chance.randrange(256)
+        mutants.append(bytes(mutant[: chance.choice((None, chance.randrange(1, len(mutant))))]))
+    for row in _decode(*mutants, max_pixels=1_000_000):
+        assert (row["image"] is None) == (row["outcome"] == "failed")
+        if row["image"] is not None:
+            assert _pixels(row).shape == (row["height"], row["width"], 3)
 
 
 def _has_no_white(name: str) -> bool:

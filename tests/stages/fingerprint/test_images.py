@@ -1,6 +1,8 @@
 import hashlib
 import pickle
 
+import cv2
+import numpy as np
 import pyarrow as pa
 from pictures import gradient, saved
 
@@ -32,6 +34,18 @@ def test_sha256_is_the_bodys_and_pdq_the_images():
     ]
     assert done["pdq"].to_pylist() == [expected.digits] * 3
     assert done["pdq_quality"].to_pylist() == [expected.quality] * 3
+
+
+def test_inner_hash_is_nearer_to_a_crop_when_it_is_asked_for():
+    noise = np.random.default_rng(2).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    picture = cv2.resize(noise, (300, 300), interpolation=cv2.INTER_CUBIC)
+    image, crop = saved(picture, "png"), saved(picture[7:-7, 6:-6], "png")
+    stage = Fingerprint(FingerprintConfig(inner_hash=True))
+    assert stage.spec.adds[-1] == "pdq_inner"
+    done = stage.process(_table([image, crop], [image, crop]))
+    whole, crops = (int(digits, 16) for digits in done["pdq"].to_pylist())
+    inner = int(done["pdq_inner"][0].as_py(), 16)
+    assert (inner ^ crops).bit_count() <= 12 < 20 <= (whole ^ crops).bit_count()
 
 
 def test_hash_is_null_when_an_image_has_hardly_a_pixel():

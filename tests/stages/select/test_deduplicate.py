@@ -15,6 +15,7 @@ _TYPES = {
     "sha256": pl.String,
     "pdq": pl.String,
     "pdq_quality": pl.Int16,
+    "pdq_inner": pl.String,
     "original_width": pl.Int32,
     "original_height": pl.Int32,
     "clip_score": pl.Float32,
@@ -35,6 +36,7 @@ def _pair(row: int, **values: Any) -> dict[str, Any]:
         "sha256": f"sha of {row}",
         "pdq": far,
         "pdq_quality": 100,
+        "pdq_inner": None,
         "original_width": 100,
         "original_height": 100,
         "clip_score": 0.3,
@@ -81,6 +83,17 @@ def test_near_copy_is_rejected_when_its_hash_is_within_the_bound(bits: int, reas
     assert verdicts[1]["detail"] == ("pdq distance 31 <= 31" if reason else None)
     assert verdicts[1]["duplicate_distance"] == (31 if reason else None)
     assert verdicts[0]["duplicate_group"] == (0 if reason else None)
+
+
+def test_crop_is_rejected_when_the_inner_part_of_a_picture_is_near_it() -> None:
+    rows = [_pair(0, pdq=_hash(), pdq_inner=_hash(*range(25))), _pair(1, pdq=_hash(*range(40)))]
+    rows.append(_pair(2, pdq=_hash(*range(100, 200))))
+    assert _kept(_decide(rows)) == [0, 1, 2]
+    config = DeduplicateConfig(perceptual=Perceptual(variants=("pdq_inner",)))
+    assert Deduplicate(config).spec.requires[-1] == "pdq_inner"
+    verdicts = _decide(rows, config)
+    assert _kept(verdicts) == [0, 2]
+    assert verdicts[1]["detail"] == "pdq distance 15 <= 31"
 
 
 @pytest.mark.parametrize(("quality", "reason"), [(50, "perceptual"), (49, None), (None, None)])

@@ -1,0 +1,28 @@
+"""Python that the pages show can be parsed, and what it imports is there."""
+
+import ast
+import importlib
+
+import pytest
+from documents import blocks
+
+BLOCKS = blocks("python")
+
+
+def imported_names(text):
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.place)
+def test_imports_resolve_when_a_page_shows_python(block):
+    missing = [
+        (module, name)
+        for module, name in imported_names(block.text)
+        if not hasattr(importlib.import_module(module), name or "__name__")
+    ]
+
+    assert missing == []
