@@ -8,7 +8,7 @@ import pyarrow as pa
 from curation.contracts.resources import ONE_CPU
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Handover, Operator
-from curation.engine.phase_operators import count_ends
+from curation.engine.part_commit import count_ends
 from curation.engine.stage_chain import END_COLUMNS
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import UnitsLayout, unit_name

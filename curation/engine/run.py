@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import yaml
@@ -15,7 +16,9 @@ from curation.engine.events import ItemStart, Listener
 from curation.engine.ledger_operator import LedgerOperator
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
-from curation.engine.phase_operators import PhaseWork, phase_operators
+from curation.engine.part_commit import commit_taken_over
+from curation.engine.phase_operators import phase_operators
+from curation.engine.phase_work import PhaseWork
 from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
@@ -34,8 +37,8 @@ from curation.storage.probe import check_store
 from curation.storage.store import Store
 from schemas.records import DecisionCommit, FileRecord, RunItem, RunRecord, UnitCommit, UnitReport
 
-LIGHT_UNITS = {"phase": 0, "source": 256, "delivery": 2, "ledger": 256}
-"""Up to so many units are written in this process: starting workers would take longer than the work."""
+LIGHT_ROWS = {"phase": 0, "deciding": 100_000, "taking_over": 500_000, "delivery": 4_000, "ledger": 500_000}
+"""Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +116,21 @@ class Run:
             units=lineage.parts,
             columns=work.columns,
         )
-        quarantined = self._run_units(item, phase_operators(work), LIGHT_UNITS["phase" if phase.stages else "source"])
+        deciding = all(stage.spec.decides for stage in phase.stages)
+        quarantined = self._run_units(
+            item,
+            phase_operators(work),
+            light=lineage.index.rows <= LIGHT_ROWS["deciding" if deciding else "phase"],
+            take_over=self._take_over(work),
+        )
         prints.end_phase(both, quarantined)
         return lineage.then(MeasuredItem(layout, work.columns))
+
+    def _take_over(self, work: PhaseWork) -> Callable[[int], UnitReport | None] | None:
+        """How to commit, without a worker, a part that was measured whole under another scope."""
+        if not work.siblings or work.lineage.index.rows > LIGHT_ROWS["taking_over"]:
+            return None
+        return partial(commit_taken_over, work)
 
     def _siblings(self, layout: PhaseLayout) -> tuple[PhaseLayout, ...]:
         names = [
@@ -159,7 +174,8 @@ class Run:
         units = commit.units or 0
         item = RunItem(kind="delivery", name=name, folder=layout.folder, commits=layout.commits, units=units)
         operator = DeliveryOperator(lineage, sink, layout, commit, places.folder)
-        failed = self._run_units(item, [operator], LIGHT_UNITS["delivery"])
+        light = commit.rows_in - sum(commit.rejected.values()) <= LIGHT_ROWS["delivery"]
+        failed = self._run_units(item, [operator], light=light)
         if not failed:
             sink.finish([self._unit_files(layout, unit) for unit in range(units)], self.store.child(layout.folder))
         delivered = lineage.then(DecidedItem(places, name, sink.spec.adds, commit))
@@ -171,17 +187,26 @@ class Run:
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)
         item = RunItem(kind="ledger", name="ledger", folder=layout.folder, commits=layout.commits, units=lineage.parts)
-        failed = self._run_units(item, [LedgerOperator(lineage, layout)], LIGHT_UNITS["ledger"])
+        light = lineage.index.rows <= LIGHT_ROWS["ledger"]
+        failed = self._run_units(item, [LedgerOperator(lineage, layout)], light=light)
         if failed:
             # Without these parts the ledger would not have every row: there is no such thing as most of a ledger.
             raise CurationError(f"the ledger of part {failed[0]} cannot be written (and of {len(failed) - 1} more)")
         return layout.folder
 
-    def _run_units(self, item: RunItem, operators: Sequence[Operator], light_units: int) -> tuple[int, ...]:
+    def _run_units(
+        self,
+        item: RunItem,
+        operators: Sequence[Operator],
+        *,
+        light: bool,
+        take_over: Callable[[int], UnitReport | None] | None = None,
+    ) -> tuple[int, ...]:
         """Runs the units that have no commit; returns those that failed.
 
         Args:
-            light_units: Up to so many are run in this process.
+            light: Run them in this process.
+            take_over: Commits a unit that needs no work, or returns None.
         """
         self._note(item)
         begin = time.monotonic()
@@ -195,8 +220,11 @@ class Run:
                 failed.append(report.unit)
             self.listener.unit_done(report)
 
+        for unit in [*missing] if take_over else []:
+            if take_over and (report := take_over(unit)):
+                missing.remove(unit)
+                on_report(report)
         if missing:
-            light = len(missing) <= light_units
             runner = InProcessRunner(self.recipe.run.max_tries) if light else self.runner
             runner.run(operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)

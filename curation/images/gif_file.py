@@ -23,8 +23,6 @@ def read_gif_header(body: bytes) -> ImageHeader:
     # A frame may reach beyond the screen; decoders then make the screen larger.
     width = max(int.from_bytes(body[6:8], "little"), left + across)
     height = max(int.from_bytes(body[8:10], "little"), top + down)
-    if width == 0 or height == 0:
-        raise corrupt(f"{width} x {height} pixels")
     return ImageHeader("gif", width, height)
 
 

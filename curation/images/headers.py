@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from curation.images.failures import corrupt
 from curation.images.formats import image_format
 from curation.images.gif_file import read_gif_header
 from curation.images.header import ImageHeader
@@ -29,4 +30,7 @@ def read_header(body: bytes) -> ImageHeader:
     Raises:
         ImageFailure: `not_an_image`, `unsupported_format`, `truncated_image` or `corrupt_image`.
     """
-    return _READERS[image_format(body)](body)
+    header = _READERS[image_format(body)](body)
+    if header.width < 1 or header.height < 1:
+        raise corrupt(f"{header.width} x {header.height} pixels")
+    return header

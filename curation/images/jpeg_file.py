@@ -38,8 +38,6 @@ def read_jpeg_header(body: bytes) -> ImageHeader:
     height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
     if marker not in _DECODED_FRAMES or precision != 8 or channels not in (1, 3, 4):
         raise unsupported(f"jpg with frame {marker:02x}, {precision} bits, {channels} channels")
-    if width == 0 or height == 0:
-        raise corrupt(f"{width} x {height} pixels")
     # Entropy-coded data never holds this marker, so behind the first scan's start it is the real one.
     if body.rfind(b"\xff\xd9", found.scan_at) < 0:
         raise truncated("no end-of-image marker")

@@ -35,8 +35,8 @@ def read_png_header(body: bytes) -> ImageHeader:
         raise corrupt("no IHDR")
     width, height = int.from_bytes(found.start[:4], "big"), int.from_bytes(found.start[4:8], "big")
     depth, colour = found.start[8], found.start[9]
-    if width == 0 or height == 0 or colour not in _CHANNELS or depth not in (1, 2, 4, 8, 16):
-        raise corrupt(f"{width} x {height} pixels of {depth} bits, colour type {colour}")
+    if colour not in _CHANNELS or depth not in (1, 2, 4, 8, 16):
+        raise corrupt(f"{depth} bits, colour type {colour}")
     if not found.pixels:
         raise corrupt("no IDAT")
     plain = colour == _RGB and depth == 8 and not (found.transparent or found.animated) and found.orientation == 1

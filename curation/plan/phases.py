@@ -131,7 +131,7 @@ def _check_columns(recipe: Recipe) -> None:
             transient = set()
         for name in spec.requires:
             if name not in available and name not in transient:
-                mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, available)}")
+                mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, index, available)}")
             elif _is_volatile(name) and not isinstance(step, Stage):
                 mistakes.append(f"{where}: reads the column {name}, which differs from run to run; decide by another")
         for name in spec.adds:
@@ -157,10 +157,11 @@ def _ends_phase(step: object) -> bool:
     return not isinstance(step, Stage) or step.spec.decides
 
 
-def _who_makes(name: str, recipe: Recipe, available: set[str]) -> str:
-    makers = [step.config.step_name for step in recipe.steps if name in step.spec.adds]
+def _who_makes(name: str, recipe: Recipe, reader: int, available: set[str]) -> str:
+    makers = {index: step.config.step_name for index, step in enumerate(recipe.steps) if name in step.spec.adds}
     if not makers:
         return f"which no step makes{did_you_mean(name, sorted(available))}"
-    if name in COLUMNS and COLUMNS[name].role is Role.TRANSIENT:
-        return f"which {makers[0]} makes for the steps right behind it alone; put no exchange between the two"
-    return f"which {makers[0]} makes only later; put {makers[0]} before it"
+    maker = makers[min(makers)]
+    if min(makers) < reader:
+        return f"which {maker} makes for the stages right behind it alone; put nothing that decides between the two"
+    return f"which {maker} makes only later; put {maker} before it"

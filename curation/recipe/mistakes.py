@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -122,8 +122,14 @@ def _fields_at(config: type[BaseModel], location: tuple[str | int, ...]) -> list
     for part in location:
         if isinstance(part, str):
             nested = [model for owner in models for model in _models_of(owner, part)]
-            models = nested or [model for model in models if model.__name__ == part] or models
+            models = nested or [model for model in models if _is_called(model, part)] or models
     return list(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _is_called(model: type[BaseModel], name: str) -> bool:
+    """Whether pydantic means the model: one of several forms goes by its class, or by the value of its `Literal`."""
+    literals = [field.annotation for field in model.model_fields.values() if get_origin(field.annotation) is Literal]
+    return name == model.__name__ or any(name in get_args(literal) for literal in literals)
 
 
 def _models_of(owner: type[BaseModel], field: str) -> list[type[BaseModel]]:

@@ -62,8 +62,9 @@ def _names_in(entries: Any) -> list[str]:
     """What the entries of a list can be called."""
     if not isinstance(entries, list):
         return []
-    named = [entry for entry in entries if isinstance(entry, dict)]
-    return [str(entry.get("name") or entry.get("kind") or entry.get("column")) for entry in named]
+    named = [entry if isinstance(entry, dict) else {} for entry in entries]
+    fields = [[entry.get(field) for field in ("name", "kind", "column")] for entry in named]
+    return [str(next(filter(None, values), index)) for index, values in enumerate(fields)]
 
 
 def _assign(target: Any, name: str, value: Any, override: str) -> None:

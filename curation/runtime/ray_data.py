@@ -16,7 +16,6 @@ from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
-from curation.runtime.units_source import UnitsSource
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
@@ -35,6 +34,7 @@ class RayRunner:
         self._max_workers = max_workers
         self._address = address
         self._started = False
+        self._tries: Any = None
 
     def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -50,7 +50,7 @@ class RayRunner:
             len(units),
             self._max_workers,
         )
-        tries = _TriesActor.remote(self._max_tries)  # type: ignore[attr-defined]
+        tries = self._fresh_tries()
         pending = list(units)
         while pending:
             failed: list[int] = []
@@ -62,12 +62,18 @@ class RayRunner:
                 else:
                     on_report(report)
             pending = sorted(failed)
-        ray.kill(tries)
+
+    def _fresh_tries(self) -> Any:
+        """The count of tries, at nought: one actor for all runs, since a process costs more than what it does."""
+        if self._tries is None:
+            self._tries = _TriesActor.remote(self._max_tries)  # type: ignore[attr-defined]
+        ray.get(self._tries.forget.remote())
+        return self._tries
 
     def _start(self) -> None:
         if self._started or ray.is_initialized():
             return
-        # What goes wrong comes back as an exception or a report; Ray's own words on standard error would drown progress.
+        # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         logging.getLogger("ray").setLevel(logging.ERROR)
         ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
@@ -78,8 +84,9 @@ class RayRunner:
     ) -> Iterator[UnitReport]:
         """Yields a report for each unit as it is done."""
         _quiet()
-        # With CPUs of their own the read tasks would wait for ever behind actors that hold them all.
-        rows = ray.data.read_datasource(UnitsSource(units), num_cpus=0, override_num_blocks=len(units))
+        # One block for each unit makes a unit what Ray Data schedules, retries and counts. The driver puts them: read
+        # tasks would start a process each or, if they needed CPUs, wait for ever behind the actors that hold all.
+        rows = ray.data.from_blocks([pa.table({"unit": pa.array([unit], pa.int64())}) for unit in units])
         for place, (operator, size) in enumerate(zip(operators, sizes, strict=True)):
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
@@ -103,6 +110,7 @@ class RayRunner:
         if self._started:
             ray.shutdown()
             self._started = False
+            self._tries = None
 
 
 def cluster_resources() -> ClusterResources:
@@ -128,6 +136,10 @@ class _TriesActor:
     def __init__(self, max_tries: int) -> None:
         self._max_tries = max_tries
         self._begun: dict[tuple[int, int], int] = {}
+
+    def forget(self) -> None:
+        """Starts anew."""
+        self._begun.clear()
 
     def begin(self, unit: int, place: int) -> bool:
         """Counts a try of the operator at the place; False if the unit has had all of its tries there."""

@@ -28,8 +28,10 @@ def test_the_results_are_equal_to_the_byte_when_ray_runs_them(tmp_path, runner):
 
 
 def test_a_part_is_set_aside_and_the_others_finish_when_it_kills_its_worker(tmp_path, runner):
-    result = execute(tmp_path / "out", "measure_text.crash_row=20", "source.rows=64", runner=runner)
-    assert result.quarantined == (("measure_text", 1),)
+    result = execute(
+        tmp_path / "out", "measure_text.decides=false", "measure_text.crash_row=20", "source.rows=64", runner=runner
+    )
+    assert result.quarantined == (("measure_text-draw-develop", 1),)
     ledger = ledger_of(tmp_path / "out", result)
     assert ledger["row"].to_list() == list(range(64))
     assert ledger.filter(pl.col("reason") == "quarantined")["row"].to_list() == list(range(16, 32))
@@ -37,8 +39,10 @@ def test_a_part_is_set_aside_and_the_others_finish_when_it_kills_its_worker(tmp_
 
 
 def test_a_part_is_tried_again_when_its_stage_raises(tmp_path, runner):
-    result = execute(tmp_path / "out", "measure_text.raise_row=20", "source.rows=64", runner=runner)
-    assert result.quarantined == (("measure_text", 1),)
+    result = execute(
+        tmp_path / "out", "measure_text.decides=false", "measure_text.raise_row=20", "source.rows=64", runner=runner
+    )
+    assert result.quarantined == (("measure_text-draw-develop", 1),)
     assert logged(tmp_path / "measured").count(20) == 2
 
 

@@ -1,3 +1,4 @@
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from curation.errors import RecipeError
@@ -16,7 +18,8 @@ from jobs.sandbox.useless_texts import useless_text
 from schemas.columns import schema_of
 from stages.text.rules import TextRules, TextRulesConfig
 
-REAL_TEXTS = Path(__file__).parents[4] / "shared/data/alt_texts/laion_10000.parquet"
+REPOSITORY = Path(__file__).parents[3]
+REAL_TEXTS = REPOSITORY.parent / "shared/data/alt_texts/laion_10000.parquet"
 ADDED = ("text", "text_chars", "text_words", "text_repetition", "text_language")
 STRICT = TextRulesConfig(
     min_chars=5,
@@ -31,6 +34,15 @@ STRICT = TextRulesConfig(
     reject_urls=True,
     languages=("en",),
 )
+
+
+def _sandbox_settings() -> TextRulesConfig:
+    recipe = yaml.safe_load((REPOSITORY / "jobs/recipes/sandbox.yaml").read_text())
+    step = next(step for step in recipe["steps"] if step["kind"] == "text_rules")
+    return TextRulesConfig.model_validate_json(json.dumps(step))
+
+
+SANDBOX = _sandbox_settings()
 
 Run = Callable[[TextRulesConfig, list[str | None]], pa.Table]
 
@@ -157,19 +169,19 @@ def test_config_refuses_when_a_setting_is_impossible(settings: dict[str, object]
         TextRulesConfig(**settings)
 
 
-def test_right_captions_stay_when_the_sandbox_settings_judge(run: Run) -> None:
+def test_right_captions_stay_when_the_sandbox_recipe_judges(run: Run) -> None:
     scenes = [make_scene(900_000_000 + seed) for seed in range(1500)]
     captions = [caption(scene, seed) for seed, scene in enumerate(scenes)]
     captions += [half_right(scene, seed) for seed, scene in enumerate(scenes[:300])]
-    table = run(STRICT, captions)
+    table = run(SANDBOX, captions)
     rejected = [text for text, reason in zip(captions, _reasons(table), strict=True) if reason]
     assert rejected == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CaptionKind if kind.useless])
-def test_useless_texts_go_when_the_sandbox_settings_judge(run: Run, kind: CaptionKind) -> None:
+def test_useless_texts_go_when_the_sandbox_recipe_judges(run: Run, kind: CaptionKind) -> None:
     texts = [useless_text(kind, Draws(41, seed)) for seed in range(300)]
-    kept = [text for text, reason in zip(texts, _reasons(run(STRICT, texts)), strict=True) if not reason]
+    kept = [text for text, reason in zip(texts, _reasons(run(SANDBOX, texts)), strict=True) if not reason]
     assert kept == []
 
 

@@ -1,0 +1,36 @@
+"""What everybody who works on a phase knows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from curation.engine.lineage import Lineage
+from curation.engine.stage_chain import END_COLUMNS
+from curation.plan.phases import Phase
+from curation.storage.layout import PhaseLayout
+from curation.storage.store import Store
+
+
+@dataclass(frozen=True)
+class PhaseWork:
+    """What every operator of a phase knows.
+
+    Attributes:
+        lineage: Everything before the phase.
+        siblings: Folders of commits of the same measure under other scopes, whose rows are taken over.
+    """
+
+    lineage: Lineage
+    phase: Phase
+    layout: PhaseLayout
+    siblings: tuple[PhaseLayout, ...] = ()
+
+    @property
+    def store(self) -> Store:
+        """Rooted at the folder of the phase."""
+        return self.lineage.store.child(self.layout.folder)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the phase writes, beside `row` and `key`."""
+        return (*self.phase.persists, *self.phase.adds, *END_COLUMNS)

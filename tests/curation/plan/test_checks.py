@@ -1,0 +1,60 @@
+"""All that can be known to be wrong before the start is told at once."""
+
+import pytest
+from toy_steps import CATALOGUE, CountingSource, Develop, Threshold, by_kind
+
+from curation.catalogue import Catalogue
+from curation.errors import RecipeError
+from curation.plan.checks import checked_plan
+from curation.recipe.load import parse_recipe
+
+
+class Unreadable(CountingSource):
+    def check(self):
+        raise RecipeError("words.csv: there is no such file; correct `path`")
+
+
+class AsksTheSource(Unreadable):
+    @property
+    def carried(self):
+        raise RecipeError("words.csv: there is no such file; correct `path`")
+
+
+class NoModel(Develop):
+    def check(self):
+        raise RecipeError("model: there is no ViT-L-15; did you mean ViT-L-14?")
+
+
+def checked(steps, source=CountingSource, **stages):
+    catalogue = Catalogue(
+        by_kind(source), {**CATALOGUE.stages, **stages}, {**CATALOGUE.exchanges, **by_kind(Threshold)}, CATALOGUE.sinks
+    )
+    return checked_plan(parse_recipe(f"source: {{kind: counting, rows: 1}}\nsteps: [{steps}]\n", "r.yaml", catalogue))
+
+
+def said_of(*args, **kwargs):
+    with pytest.raises(RecipeError) as caught:
+        checked(*args, **kwargs)
+    return str(caught.value).splitlines()
+
+
+def test_the_plan_comes_back_when_nothing_is_wrong():
+    assert [item.name for item in checked("{kind: measure_text}, {kind: threshold}").items] == [
+        "measure_text",
+        "threshold",
+    ]
+
+
+def test_source_steps_and_columns_are_told_together_when_all_are_wrong():
+    assert said_of("{kind: draw}, {kind: develop}, {kind: threshold}", Unreadable, develop=NoModel) == [
+        "r.yaml: source (counting): words.csv: there is no such file; correct `path`",
+        "r.yaml: steps.1 (develop): model: there is no ViT-L-15; did you mean ViT-L-14?",
+        "r.yaml: steps.2 (threshold): reads the column text_words, which no step makes; known are caption, "
+        "http_status, image, key, page, row, url, width",
+    ]
+
+
+def test_the_source_is_told_once_when_it_cannot_even_name_its_columns():
+    assert said_of("{kind: measure_text}", AsksTheSource) == [
+        "r.yaml: source (counting): words.csv: there is no such file; correct `path`"
+    ]

@@ -1,0 +1,160 @@
+"""Files appear whole or not at all, and of several who put one, one wins."""
+
+import multiprocessing
+import os
+import pickle
+
+import fsspec
+import pytest
+
+from curation.errors import TransientError
+from curation.storage.store import Store
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    if request.param == "local":
+        yield Store(str(tmp_path / "run"))
+        return
+    store = Store(f"memory://{tmp_path.name}/run")
+    yield store
+    fsspec.filesystem("memory").store.clear()
+
+
+def everything_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_nothing_is_touched_when_a_store_is_opened(tmp_path):
+    store = Store(str(tmp_path / "run")).child("deeper")
+    assert store.list("x") == []
+    assert not store.exists("y")
+    assert everything_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_comes_back_when_it_was_written(store):
+    store.write_bytes("a/b.json", b"one")
+    store.write_bytes("a/b.json", b"two")
+    assert store.read_bytes("a/b.json") == b"two"
+    assert store.size("a/b.json") == 3
+    assert store.exists("a/b.json")
+    with store.open_read("a/b.json") as file:
+        file.seek(1)
+        assert file.read() == b"wo"
+
+
+def test_a_child_is_the_folder_when_its_files_are_named(store):
+    store.child("a").write_bytes("b", b"x")
+    assert store.read_bytes("a/b") == b"x"
+    assert store.child("a").list("") == ["b"]
+
+
+def test_entries_are_sorted_and_direct_when_listed(store):
+    for path in ("f/2", "f/10", "f/1", "f/sub/3", "g/4"):
+        store.write_bytes(path, b"")
+    assert store.list("f") == ["1", "10", "2", "sub"]
+    assert store.list("missing") == []
+
+
+def test_a_missing_file_is_told_apart_when_read(store):
+    with pytest.raises(FileNotFoundError):
+        store.read_bytes("missing")
+    with pytest.raises(FileNotFoundError):
+        store.open_read("missing").read()
+    store.delete("missing")
+
+
+def test_what_is_there_comes_back_when_many_are_read(store):
+    store.write_bytes("a", b"1")
+    store.write_bytes("f/c", b"3")
+    assert list(store.read_many(["a", "b", "f/c", "a"])) == [b"1", None, b"3", b"1"]
+    assert list(store.read_many([])) == []
+
+
+def test_a_file_is_gone_when_deleted(store):
+    store.write_bytes("a", b"1")
+    store.delete("a")
+    assert not store.exists("a")
+
+
+def test_the_first_one_stays_when_a_name_is_put_twice(store):
+    assert store.put_if_absent("commits/0.json", b"first")
+    assert not store.put_if_absent("commits/0.json", b"second")
+    assert store.read_bytes("commits/0.json") == b"first"
+    assert store.list("commits") == ["0.json"]
+
+
+def test_it_is_opened_anew_when_a_store_was_pickled(store):
+    store.write_bytes("a", b"1")
+    again = pickle.loads(pickle.dumps(store))
+    assert again.url == store.url
+    assert again.read_bytes("a") == b"1"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_is_left_when_writing_is_broken_off(tmp_path, error):
+    store = Store(str(tmp_path))
+    store.write_bytes("a/old", b"old")
+    for path in ("a/new", "a/old"):
+        with pytest.raises(error), store.open_write(path) as file:
+            file.write(b"half")
+            raise error
+    assert everything_in(tmp_path) == ["a/old"]
+    assert store.read_bytes("a/old") == b"old"
+
+
+def test_nobody_sees_a_file_when_it_is_half_written(tmp_path):
+    store = Store(str(tmp_path))
+    with store.open_write("a/new") as file:
+        file.write(b"half")
+        assert store.list("a") == []
+        assert not store.exists("a/new")
+    assert store.read_bytes("a/new") == b"half"
+
+
+def _put(start, folder, number, wins):
+    start.wait()
+    for name in range(20):
+        if Store(folder).put_if_absent(f"commits/{name}", f"{number}".encode()):
+            wins.put((name, number))
+
+
+def test_exactly_one_wins_when_many_processes_put_the_same_name(tmp_path):
+    spawning = multiprocessing.get_context("fork")
+    wins, start = spawning.Queue(), spawning.Event()
+    racers = [spawning.Process(target=_put, args=(start, str(tmp_path), number, wins)) for number in range(8)]
+    for racer in racers:
+        racer.start()
+    start.set()
+    won = dict([wins.get(timeout=60) for _ in range(20)])
+    for racer in racers:
+        racer.join()
+    assert wins.empty()
+    assert set(won) == set(range(20))
+    assert {name: int(Store(str(tmp_path)).read_bytes(f"commits/{name}")) for name in won} == won
+    assert len(everything_in(tmp_path)) == 20
+
+
+def test_it_has_won_when_the_reply_to_its_own_link_was_lost(tmp_path, monkeypatch):
+    store = Store(str(tmp_path))
+    link = os.link
+
+    def link_and_be_asked_again(source, target):
+        link(source, target)
+        raise FileExistsError(target)
+
+    monkeypatch.setattr(os, "link", link_and_be_asked_again)
+    assert store.put_if_absent("0.json", b"mine")
+    assert everything_in(tmp_path) == ["0.json"]
+
+
+def test_it_is_worth_another_try_when_a_store_does_not_say_who_won(tmp_path, monkeypatch):
+    store = Store(f"memory://{tmp_path.name}")
+
+    def unavailable(*args, **kwargs):
+        raise OSError(5, "503 Slow Down")
+
+    monkeypatch.setattr(store.fs, "pipe_file", unavailable)
+    with pytest.raises(TransientError, match=r"0.json: the conditional put failed: .*Slow Down"):
+        store.put_if_absent("0.json", b"mine")
