@@ -17,6 +17,9 @@ from jobs.sandbox.vocabulary import CLASSES, class_name
 CLASS_NAMES: tuple[str, ...] = tuple(class_name(pair) for pair in CLASSES)
 """The words for each label, in the labels' order."""
 
+TEMPLATES = ("a photo of a {}", "a picture of a {}", "there is a {} here", "{}")
+"""The prompts into which the words of a class are put, as `classes.json` gives them to the evaluation."""
+
 _SALT = 0xE7A1
 _HALF = len(HELD_OUT_SEEDS) // 2
 _CLASS_OF = {pair: label for label, pair in enumerate(CLASSES)}
@@ -35,7 +38,7 @@ class EvaluationSet:
 def write_evaluation_set(
     folder: Path, zero_shot: int = 660, retrieval: int = 500, image_px: int = 128, seed: int = 0
 ) -> EvaluationSet:
-    """Writes both parts as WebDataset shards, `zero_shot-NNNNNN.tar` and `retrieval-NNNNNN.tar`.
+    """Writes both parts as WebDataset shards, `zero_shot-NNNNNN.tar` and `retrieval-NNNNNN.tar`, and `classes.json`.
 
     Zero-shot samples show one object each and have `jpg`, `txt`, `cls` (an index into `CLASSES`
     and `CLASS_NAMES`) and `json`. Retrieval samples show two objects or more and have `jpg`, `txt` and
@@ -54,6 +57,7 @@ def write_evaluation_set(
     if not 0 <= seed < 100:
         raise ValueError(f"the seed of an evaluation set is 0 to 99, not {seed}")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classes.json").write_bytes(json_bytes({"classes": list(CLASS_NAMES), "templates": list(TEMPLATES)}))
     first = HELD_OUT_SEEDS.start + seed * (_HALF // 100)
     return EvaluationSet(
         zero_shot=_write(folder, "zero_shot", _zero_shot(first, image_px), zero_shot),

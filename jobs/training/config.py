@@ -41,9 +41,10 @@ class DataConfig(_Frozen):
             alt-text where there is none), `mix` flips a coin.
         synthetic_share: with `mix`, how often a synthetic caption is taken.
         caption_models: only captions by these models count; None takes all of them.
-        hard_negatives: give each image a text that is almost right as one more wrong answer:
-            `given` takes one of its json's `hard_negatives`, `substituted` makes one by replacing
+        hard_negatives: give each image texts that are almost right as further wrong answers:
+            `given` takes some of its json's `hard_negatives`, `substituted` makes them by replacing
             a word with what another caption of the batch says between the same two words.
+        negatives_each: how many of them each image gets.
         streams: logical streams of shards. Each batch takes the same number of samples from each,
             and processes share out the streams, so batches do not depend on the processes.
         shuffle_buffer: samples among which each stream shuffles.
@@ -55,6 +56,7 @@ class DataConfig(_Frozen):
     synthetic_share: Share = 0.5
     caption_models: tuple[str, ...] | None = None
     hard_negatives: Literal["given", "substituted"] | None = None
+    negatives_each: Annotated[int, Field(ge=1)] = 1
     streams: Annotated[int, Field(ge=1)] = 1
     shuffle_buffer: Annotated[int, Field(ge=1)] = 4096
     cache_mb: Annotated[int, Field(ge=0)] = 1024

@@ -17,7 +17,7 @@ from jobs.training.config import TrainConfig
 from jobs.training.pixels import IMAGE_EXTENSIONS, Pixels, augment, decode_square
 from jobs.training.streams import Position, ShardSample, ShardStream
 from jobs.training.substitution import substitute_words
-from jobs.training.texts import choose_caption, choose_hard_negative
+from jobs.training.texts import choose_caption, choose_hard_negatives
 
 _LOG = logging.getLogger(__name__)
 _AHEAD = 4
@@ -35,7 +35,7 @@ class Batch:
     Attributes:
         images: (n, size, size, 3) uint8 tensor.
         tokens: (n, context length) int64 tensor.
-        negatives: (m, context length) int64 tensor, m at most n, or None.
+        negatives: (m, context length) int64 tensor, or None.
         positions: of this process's streams after the batch.
     """
 
@@ -49,7 +49,7 @@ class Batch:
 class _Chosen:
     image: Pixels
     caption: str
-    negative: str | None
+    negatives: list[str]
 
 
 class BatchLoader:
@@ -169,11 +169,12 @@ class BatchLoader:
 
     def _negatives_of(self, share: list[_Chosen], position: Position) -> list[str]:
         """Returns the hard negatives of a stream's share; they depend on nothing else."""
-        found = [item.negative for item in share]
-        if self._config.data.hard_negatives == "substituted":
-            draw = np.random.default_rng((self._config.seed, position.epoch, position.taken))
-            found = substitute_words([item.caption for item in share], draw)
-        return [text for text in found if text is not None]
+        data = self._config.data
+        if data.hard_negatives != "substituted":
+            return [text for item in share for text in item.negatives]
+        draw = np.random.default_rng((self._config.seed, position.epoch, position.taken))
+        made = substitute_words([item.caption for item in share], data.negatives_each, draw)
+        return [text for variants in made for text in variants]
 
     def _choose(self, sample_and_epoch: tuple[ShardSample, int]) -> _Chosen | None:
         sample, epoch = sample_and_epoch
@@ -185,9 +186,9 @@ class BatchLoader:
         draw = np.random.default_rng((self._config.seed, epoch, zlib.crc32(sample.key.encode())))
         data = self._config.data
         caption = choose_caption(sample, data, draw)
-        negative = choose_hard_negative(sample, draw) if data.hard_negatives == "given" else None
+        negatives = choose_hard_negatives(sample, data.negatives_each, draw) if data.hard_negatives == "given" else []
         changed = augment(image, self._size, self._config.augment, draw)
-        return _Chosen(changed, caption, negative)
+        return _Chosen(changed, caption, negatives)
 
     def _decoded(self, sample: ShardSample) -> Pixels | None:
         name = (sample.shard, sample.key)

@@ -23,10 +23,10 @@ def choose_caption(sample: ShardSample, config: DataConfig, draw: np.random.Gene
     return texts[int(draw.integers(len(texts)))] if texts else alt
 
 
-def choose_hard_negative(sample: ShardSample, draw: np.random.Generator) -> str | None:
-    """Returns one of a sample's almost right texts, or None if it has none."""
+def choose_hard_negatives(sample: ShardSample, each: int, draw: np.random.Generator) -> list[str]:
+    """Returns at most so many of a sample's almost right texts, all different."""
     texts = facts_of(sample).get("hard_negatives") or ()
-    return str(texts[int(draw.integers(len(texts)))]) if texts else None
+    return [str(texts[at]) for at in draw.permutation(len(texts))[:each]]
 
 
 def facts_of(sample: ShardSample) -> dict[str, Any]:

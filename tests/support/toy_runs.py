@@ -24,10 +24,10 @@ run: {part_rows: 16}
 """
 
 
-def execute(folder: Path, *overrides, text=RECIPE, log=None, runner=None):
+def execute(folder: Path, *overrides, text=RECIPE, log=None, runner=None, listener=None):
     recipe = parse_recipe(text.replace("LOG", str(log or folder.parent)), "recipe.yaml", CATALOGUE, overrides)
     runner = runner or InProcessRunner(recipe.run.max_tries)
-    return Run(recipe, make_plan(recipe), Store(str(folder)), runner, Listeners()).execute()
+    return Run(recipe, make_plan(recipe), Store(str(folder)), runner, listener or Listeners()).execute()
 
 
 def ledger_of(folder: Path, result):

@@ -7,6 +7,7 @@ import pytest
 import webdataset
 from PIL import Image as Pictures
 
+from jobs.evaluation.data import read_classes
 from jobs.sandbox.captions import named_pairs
 from jobs.sandbox.evaluation_set import CLASS_NAMES, write_evaluation_set
 from jobs.sandbox.scene import HELD_OUT_SEEDS
@@ -52,3 +53,11 @@ def test_sets_share_no_scene_when_seeds_differ(tmp_path: Path) -> None:
 def test_error_is_raised_when_seed_is_out_of_range(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="0 to 99"):
         write_evaluation_set(tmp_path, seed=100)
+
+
+def test_the_evaluation_finds_its_classes_when_it_reads_the_folder(tmp_path):
+    write_evaluation_set(tmp_path, zero_shot=1, retrieval=1)
+    chosen = read_classes(tmp_path)
+    assert chosen is not None
+    assert chosen.classes == CLASS_NAMES
+    assert all("{}" in template for template in chosen.templates)

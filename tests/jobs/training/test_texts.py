@@ -5,7 +5,7 @@ import pytest
 
 from jobs.training.config import DataConfig
 from jobs.training.streams import ShardSample
-from jobs.training.texts import choose_caption, choose_hard_negative
+from jobs.training.texts import choose_caption, choose_hard_negatives
 
 
 def _sample(**facts):
@@ -45,7 +45,8 @@ def test_both_kinds_come_when_mixed():
     assert _chosen(_sample(captions=CAPTIONS), caption="mix") == {"alt text", "first", "second"}
 
 
-def test_no_hard_negative_when_the_sample_has_none():
+def test_hard_negatives_are_few_when_the_sample_has_few():
     draw = np.random.default_rng(0)
-    assert choose_hard_negative(_sample(), draw) is None
-    assert choose_hard_negative(_sample(hard_negatives=["wrong"]), draw) == "wrong"
+    assert choose_hard_negatives(_sample(), 2, draw) == []
+    assert choose_hard_negatives(_sample(hard_negatives=["wrong"]), 2, draw) == ["wrong"]
+    assert len(set(choose_hard_negatives(_sample(hard_negatives=["a", "b", "c"]), 2, draw))) == 2

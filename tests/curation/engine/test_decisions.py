@@ -1,0 +1,192 @@
+"""Exchanges and sinks: a verdict for each living row, and for each of them one."""
+
+import polars as pl
+import pytest
+from toy_lineage import ByHand
+from toy_steps import CATALOGUE, Threshold, WriteLines
+
+from curation.engine.decisions import assign, decide, live_frame, read_decision
+from curation.errors import CurationError
+from curation.storage.column_groups import read_columns
+from curation.storage.layout import DecisionLayout
+
+STEPS = "{kind: measure_text, min_words: 1}, {kind: threshold, min: 3}, {kind: draw}, {kind: develop}"
+LAYOUT = DecisionLayout("threshold", "d1")
+
+
+def measured(tmp_path, catalogue=CATALOGUE):
+    run = ByHand(tmp_path, STEPS, catalogue=catalogue)
+    run.measure(run.plan.items[0])
+    return run
+
+
+def judged_by(function):
+    """An exchange that decides by a function of the frame."""
+
+    class Judge(Threshold):
+        def decide(self, frame):
+            return function(frame)
+
+    return Judge(Threshold.Config())
+
+
+def placed_by(function):
+    class Sink(WriteLines):
+        def assign(self, frame):
+            return function(super().assign(frame))
+
+    return Sink(WriteLines.Config())
+
+
+def verdicts_of(run, commit, columns=("key", "reason", "detail")):
+    return read_columns(run.store.child(LAYOUT.folder), commit.file, columns)
+
+
+def kept(frame, **changes):
+    columns = {"reason": pl.lit(None, pl.String), "detail": pl.lit(None, pl.String), **changes}
+    return frame.select("row", **columns)
+
+
+def test_each_living_row_has_its_verdict_when_an_exchange_decided(tmp_path):
+    run = measured(tmp_path)
+    commit = decide(run.lineage, run.plan.items[1].exchange, LAYOUT)
+    table = verdicts_of(run, commit)
+    living = [row for row in range(40) if row % 7]
+    assert table["row"].to_pylist() == living
+    assert table["reason"].to_pylist() == ["threshold.min" if row % 7 < 3 else None for row in living]
+    assert (commit.rows_in, commit.rejected) == (34, {"threshold.min": 12})
+    source = run.lineage.source_rows(0)["key"].to_pylist()
+    assert table["key"].to_pylist()[:6] == source[1:7]
+    assert read_decision(run.lineage, LAYOUT) == commit
+
+
+def test_the_living_come_with_values_of_several_items_when_an_exchange_asks(tmp_path):
+    run = ByHand(tmp_path, STEPS)
+    run.all()
+    frame = live_frame(run.lineage, ["width", "text_words"]).sort("row").collect()
+    assert frame.columns == ["row", "key", "width", "text_words"]
+    living = [row for row in range(40) if row % 7 >= 3 and row % 5]
+    assert frame["row"].to_list() == living
+    assert frame["width"].to_list() == [2 * len(f"u/{row}") for row in living]
+    assert frame["text_words"].to_list() == [row % 7 for row in living]
+
+
+def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
+    run = ByHand(tmp_path, "{kind: measure_text}, {kind: threshold, column: page}")
+    run.measure(run.plan.items[0], parts=[])
+    run.measure(run.plan.items[1], parts=[])
+    assert live_frame(run.lineage, ["text_words", "page"]).collect().shape == (0, 4)
+    assert decide(run.lineage, run.plan.items[2].exchange, LAYOUT).rows_in == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "counts"),
+    [
+        (lambda frame: kept(frame.filter(pl.col("row") != 8)), "33 verdicts on 33 rows"),
+        (lambda frame: pl.concat([kept(frame), kept(frame.filter(pl.col("row") == 8))]), "35 verdicts on 34 rows"),
+        (lambda frame: kept(frame.with_columns(row=pl.col("row") * 0 + 8)), "34 verdicts on 1 rows"),
+        (lambda frame: kept(frame.with_columns(row=pl.col("row") + 1)), "34 verdicts on 34 rows"),
+        (
+            lambda frame: kept(frame.with_columns(row=pl.when(pl.col("row") != 8).then(pl.col("row")))),
+            "34 verdicts on 34 rows",
+        ),
+        (lambda frame: kept(frame.head(0)), "0 verdicts on 0 rows"),
+    ],
+    ids=["drops", "doubles", "all one", "others", "null", "none"],
+)
+def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(tmp_path, function, counts):
+    run = measured(tmp_path)
+    with pytest.raises(CurationError, match=f"^step threshold: gave {counts}, but 34 rows are alive$"):
+        decide(run.lineage, judged_by(function), LAYOUT)
+    assert run.store.list(LAYOUT.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda frame: frame.select("row", "key"), "step threshold: its verdicts lack detail, reason"),
+        (lambda frame: frame.select("missing"), "step threshold: .*missing"),
+        (lambda frame: kept(frame, detail=pl.col("key").str.to_integer()), "step threshold: .*"),
+        (lambda frame: kept(frame, detail=pl.struct("row")), "step threshold: its verdicts are not of the registered"),
+    ],
+)
+def test_the_step_is_named_when_its_verdicts_cannot_be_made(tmp_path, function, message):
+    run = measured(tmp_path)
+    with pytest.raises(CurationError, match=message) as caught:
+        decide(run.lineage, judged_by(function), LAYOUT)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_winner_counts_when_two_decide_at_once(tmp_path):
+    run = measured(tmp_path)
+    first = decide(run.lineage, run.plan.items[1].exchange, LAYOUT)
+    second = decide(run.lineage, judged_by(kept), LAYOUT)
+    assert second == first
+    assert run.store.list(LAYOUT.folder) == sorted(["commit.json", first.file.path])
+
+
+def test_verdicts_do_not_hang_on_it_when_rows_come_in_another_order(tmp_path):
+    run = measured(tmp_path)
+    straight = decide(run.lineage, run.plan.items[1].exchange, LAYOUT)
+
+    class Shuffled(Threshold):
+        def decide(self, frame):
+            return super().decide(frame.collect().sample(fraction=1, shuffle=True, seed=3).lazy())
+
+    other = decide(run.lineage, Shuffled(run.plan.items[1].exchange.config), DecisionLayout("threshold", "d2"))
+    assert other.file.sha256 == straight.file.sha256
+
+
+def test_places_are_kept_twice_when_a_sink_assigns_them(tmp_path):
+    run = measured(tmp_path)
+    commit = assign(run.lineage, WriteLines(WriteLines.Config(unit_rows=10)), LAYOUT)
+    assert commit.units == 4
+    places = verdicts_of(run, commit, ("shard", "shard_position")).to_pylist()
+    assert [place["row"] for place in places] == [row for row in range(40) if row % 7]
+    by_unit = read_columns(run.store.child(LAYOUT.folder), commit.by_unit, ("shard", "shard_position")).to_pylist()
+    assert [(place["shard"], place["shard_position"]) for place in by_unit] == [divmod(n, 10) for n in range(34)]
+
+
+def test_there_is_no_unit_when_nobody_survived(tmp_path):
+    run = ByHand(tmp_path, "{kind: measure_text, min_words: 9}")
+    run.all()
+    commit = assign(run.lineage, WriteLines(WriteLines.Config()), LAYOUT)
+    assert (commit.units, commit.rows_in) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda places: places.with_columns(shard=pl.col("shard") * 2),
+        lambda places: places.with_columns(shard=pl.col("shard") + 1),
+        lambda places: places.with_columns(shard_position=pl.col("shard_position") + 1),
+        lambda places: places.with_columns(shard_position=pl.col("shard_position") * 0),
+        lambda places: places.with_columns(shard=pl.when(pl.col("row") != 8).then(pl.col("shard"))),
+        lambda places: places.with_columns(reason=pl.when(pl.col("row") == 8).then(pl.lit("spare"))),
+        lambda places: places.with_columns(shard=pl.lit(None, pl.Int32), shard_position=pl.lit(None, pl.Int32)),
+    ],
+    ids=["gap", "from 1", "places from 1", "same place", "no place", "place and reason", "no places"],
+)
+def test_nothing_is_committed_when_a_sink_gives_a_place_twice_or_none(tmp_path, function):
+    run = measured(tmp_path)
+    with pytest.raises(CurationError, match="step write_lines: its places are not dense from 0, or a row without a"):
+        assign(run.lineage, placed_by(function), LAYOUT)
+    assert run.store.list(LAYOUT.folder) == []
+
+
+def test_a_row_may_have_a_reason_in_place_of_a_place_when_a_sink_leaves_it_out(tmp_path):
+    run = measured(tmp_path)
+
+    def without_last(places):
+        last = pl.col("shard") == 3
+        null = pl.lit(None, pl.Int32)
+        return places.with_columns(
+            reason=pl.when(last).then(pl.lit("spare")),
+            shard=pl.when(last).then(null).otherwise(pl.col("shard")),
+            shard_position=pl.when(last).then(null).otherwise(pl.col("shard_position")),
+        )
+
+    commit = assign(run.lineage, placed_by(without_last), LAYOUT)
+    assert (commit.units, commit.rejected) == (3, {"write_lines.spare": 4})
+
+
