@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,8 @@ from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
 from curation.storage.layout import RECIPE, committed_units
 from jobs.exit_codes import ExitCode
+
+_PIPE_WIDTH = 240
 
 
 def add_parsers(commands: Any) -> None:
@@ -60,7 +63,7 @@ def status_command(args: argparse.Namespace) -> int:
     if args.json:
         _write_json(state)
         return ExitCode.DONE
-    console = Console(highlight=False)
+    console = _console()
     console.print(f"recipe {record.recipe}: {record.state}, {record.rows:,} rows in {record.parts:,} parts")
     table = Table("item", "name", "units", "committed", "set aside")
     for entry in items:
@@ -87,7 +90,7 @@ def funnel_command(args: argparse.Namespace) -> int:
         ]
         _write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
     else:
-        Console(highlight=False).print(_funnel_table(funnel))
+        _console().print(_funnel_table(funnel))
     return ExitCode.DONE
 
 
@@ -123,9 +126,9 @@ def explain_command(args: argparse.Namespace) -> int:
     if args.json:
         _write_json({"rows": rows})
         return ExitCode.DONE
-    console = Console(highlight=False)
+    console = _console()
     for row in rows:
-        console.print(f"row {row['row']} (key {row['key']}): {verdict_line(row)}", markup=False)
+        console.print(f"row {row['row']} (key {row['key']}): {verdict_line(row)}", markup=False, soft_wrap=True)
         table = Table("column", "value", show_header=False)
         for name, value in row.items():
             table.add_row(name, str(value))
@@ -144,14 +147,21 @@ def query_command(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
+def _console() -> Console:
+    # Lines for a file or a pipe are not broken where a terminal would end.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
 def _write_json(document: Any) -> None:
     sys.stdout.write(json.dumps(_json_values(document), indent=1, default=str, allow_nan=False) + "\n")
 
 
 def _json_values(value: Any) -> Any:
-    """The same with null for numbers that JSON does not have: NaN and the infinities."""
+    """The same with null for NaN and the infinities, which JSON does not have, and decimals as plain numbers."""
     if isinstance(value, dict):
         return {str(name): _json_values(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_json_values(entry) for entry in value]
+    if isinstance(value, Decimal):
+        return float(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -77,9 +77,10 @@ def read_config(path: str | None, preset: str, overrides: Sequence[str]) -> Trai
     else:
         try:
             document = parse_yaml(Path(path).read_text(encoding="utf-8"), path)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise RecipeError(f"{path}: the settings cannot be read: {error}") from error
-        values = document.values or {}
+        values = {} if document.values is None else document.values
+        document = Document(path, values, document.lines)
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: training settings are a mapping")
     apply_overrides(values, overrides)

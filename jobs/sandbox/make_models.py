@@ -29,7 +29,9 @@ _SINGLES = TRAINING_SEEDS[50_000_000:50_024_000]
 _SCENE_PX, _SINGLE_PX = 128, 96
 _TOKENIZER_SCENES = 6000
 
-_CLIP_TEXTS = DataConfig(caption="mix", synthetic_share=0.85, hard_negatives="given", shuffle_buffer=4000, cache_mb=2000)
+_CLIP_TEXTS = DataConfig(
+    caption="mix", synthetic_share=0.85, hard_negatives="given", shuffle_buffer=4000, cache_mb=2000
+)
 _CAPTIONER_TEXTS = DataConfig(caption="synthetic", caption_models=(CANONICAL,), shuffle_buffer=4000, cache_mb=2000)
 _CLIP = TrainConfig(
     model="tiny-clip",
@@ -58,7 +60,7 @@ class Schedule:
     """Steps of each training; the defaults are those of the weights in the package."""
 
     clip_singles: int = 400
-    clip_scenes: int = 2500
+    clip_scenes: int = 1000
     captioner: int = 3600
 
 
@@ -97,7 +99,7 @@ def _train_clip(work: Path, singles: list[Path], scenes: list[Path], schedule: S
     # not learned for thousands of steps; with one object they have to be.
     config = _CLIP.model_copy(update={"tokenizer": str(work / "tokenizer")})
     first = train(singles, work / "clip-singles", config.model_copy(update={"steps": schedule.clip_singles}))
-    then = {"steps": schedule.clip_scenes, "start_from": str(first.model), "weights_dtype": "fp16"}
+    then = {"steps": schedule.clip_scenes, "start_from": f"local-dir:{first.model}", "weights_dtype": "fp16"}
     return train(scenes, work / "clip-scenes", config.model_copy(update=then)).model
 
 

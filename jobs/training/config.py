@@ -72,8 +72,10 @@ class TrainConfig(_Frozen):
             architecture that open_clip knows.
         tokenizer: folder with a tokenizer, for architectures without one of their own; None
             takes the embedded CLIP's.
-        start_from: folder of an exported model of the same architecture, whose weights are the
-            start; None starts from random weights.
+        start_from: reference of a model of the same architecture, whose weights are the start;
+            None starts from random weights.
+        image_tower_from: reference of a dual encoder whose image tower is the start of this one's.
+        lock_image_tower: leave the image tower as it is and train the texts' side alone.
         steps: optimizer steps in all.
         batch_size: samples in a step over all processes.
         warmup_steps: steps over which the learning rate rises from 0; then it falls as a cosine.
@@ -90,6 +92,8 @@ class TrainConfig(_Frozen):
     model: str = "tiny-clip"
     tokenizer: str | None = None
     start_from: str | None = None
+    image_tower_from: str | None = None
+    lock_image_tower: bool = False
     steps: Annotated[int, Field(ge=1)] = 1000
     batch_size: Annotated[int, Field(ge=2)] = 256
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
@@ -114,4 +118,10 @@ class TrainConfig(_Frozen):
                 f"batch_size {self.batch_size} cannot be shared equally by "
                 f"{self.data.streams} streams: choose a multiple"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _only_dual_encoders_have_an_image_tower(self) -> "TrainConfig":
+        if self.objective != "contrastive" and (self.image_tower_from or self.lock_image_tower):
+            raise ValueError("image_tower_from and lock_image_tower are for the contrastive objective alone")
         return self

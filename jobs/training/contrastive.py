@@ -1,6 +1,7 @@
 """The contrastive objective, over the images and texts of all processes."""
 
-from typing import Any
+import contextlib
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -22,10 +23,23 @@ class ContrastiveObjective(nn.Module):
     al. 2023 (arXiv:2210.01936), section 4, but without their hard negative images.
     """
 
-    def __init__(self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-        """Wraps an open_clip model; `mean` and `std` are of channels scaled to 0..1."""
+    def __init__(
+        self, model: nn.Module, mean: tuple[float, ...], std: tuple[float, ...], *, locked: bool = False
+    ) -> None:
+        """Wraps an open_clip model.
+
+        Args:
+            model: a dual encoder.
+            mean: of each channel, for images scaled to 0..1.
+            std: likewise.
+            locked: leave the image tower as it is, batch statistics included. Source: Zhai et al.
+                2022 (arXiv:2111.07991).
+        """
         super().__init__()
         self.model = model
+        self._locked = locked
+        if locked:
+            model.get_submodule("visual").requires_grad_(False)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1) * 255, persistent=False)
 
@@ -40,12 +54,20 @@ class ContrastiveObjective(nn.Module):
         model: Any = self.model
         pixels = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
         texts = tokens if negatives is None else torch.cat([tokens, negatives])
-        of_images = model.encode_image(pixels, normalize=True).float()
+        with torch.no_grad() if self._locked else contextlib.nullcontext():
+            of_images = model.encode_image(pixels, normalize=True).float()
         of_texts = model.encode_text(texts, normalize=True).float()
         right, wrong = of_texts[: len(tokens)], of_texts[len(tokens) :]
         of_images, right, wrong = _gathered(of_images), _gathered(right), _gathered_any(wrong)
         scale = model.logit_scale.exp()
         return contrastive_loss(of_images, right, wrong, scale)
+
+    def train(self, mode: bool = True) -> Self:
+        """Sets the mode of all but a locked image tower."""
+        super().train(mode)
+        if self._locked:
+            self.model.get_submodule("visual").eval()
+        return self
 
     @torch.no_grad()
     def after_step(self) -> None:

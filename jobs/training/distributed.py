@@ -1,5 +1,6 @@
 """Trains with several processes by Ray Train; the only file here that knows Ray."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from curation.errors import RecipeError, TransientError
 from jobs.training.config import TrainConfig
 from jobs.training.loop import TrainResult, claim_folder, run_loop
 from jobs.training.streams import list_shards
+
+_RESULT = "result.json"
 
 
 def train_distributed(
@@ -58,12 +61,15 @@ def train_distributed(
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
+    # The result travels as a file: Ray keeps what a worker reports only with a checkpoint of its own.
+    (out / _RESULT).unlink(missing_ok=True)
     try:
-        reported = trainer.fit().metrics
+        trainer.fit()
     except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
-    if reported is None:
-        raise TransientError(f"training in {out} ended without a report; run it again")
+    if not (out / _RESULT).is_file():
+        raise TransientError(f"training in {out} ended without a result; run it again")
+    reported = json.loads((out / _RESULT).read_text(encoding="utf-8"))
     return replace(TrainResult(**reported), model=out / "model", metrics=out / "metrics.jsonl")
 
 
@@ -81,16 +87,7 @@ def _work(job: dict[str, Any]) -> None:
         device=ray.train.torch.get_device(),
         wrap=ray.train.torch.prepare_model,
     )
-    config = TrainConfig.model_validate_json(_json(job["config"]))
+    config = TrainConfig.model_validate_json(json.dumps(job["config"]))
     result = run_loop(job["shards"], Path(job["out"]), config, place)
-    ray.train.report({name: _plain(value) for name, value in asdict(result).items()})
-
-
-def _json(value: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(value)
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
+    if place.rank == 0:
+        (Path(job["out"]) / _RESULT).write_text(json.dumps(asdict(result), default=str), encoding="utf-8")

@@ -10,7 +10,7 @@ from jobs.training.config import TrainConfig
 from jobs.training.contrastive import ContrastiveObjective
 from jobs.training.export import export_captioner, export_dual_encoder
 from jobs.training.model import Untrained, build_captioner, build_dual_encoder
-from jobs.training.start import load_start
+from jobs.training.start import load_image_tower, load_start
 
 Objective = ContrastiveObjective | CaptioningObjective
 
@@ -41,8 +41,11 @@ def make_task(config: TrainConfig) -> Task:
     contrastive = config.objective == "contrastive"
     built = build_dual_encoder(config) if contrastive else build_captioner(config)
     if config.start_from is not None:
-        load_start(built.model, Path(config.start_from))
+        load_start(built.model, config.start_from)
+    if config.image_tower_from is not None:
+        load_image_tower(built.model, config.image_tower_from)
     if contrastive:
-        return Task(built, ContrastiveObjective(built.model, built.mean, built.std))
+        locked = config.lock_image_tower
+        return Task(built, ContrastiveObjective(built.model, built.mean, built.std, locked=locked))
     padding = int(built.tokenizer.pad_token_id)
     return Task(built, CaptioningObjective(built.model, built.mean, built.std, padding))

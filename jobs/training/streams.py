@@ -49,10 +49,15 @@ def read_shards(shards: Sequence[str]) -> Iterator[ShardSample]:
     """Reads the samples of shards one after the other."""
     import webdataset
 
-    dataset = webdataset.WebDataset(list(shards), shardshuffle=False)
+    # Which process reads which shards is settled before: webdataset must not split them once more, or refuse to.
+    dataset = webdataset.WebDataset(list(shards), shardshuffle=False, nodesplitter=_every_shard)
     for raw in dataset:
         files = {name: body for name, body in raw.items() if not name.startswith("__")}
         yield ShardSample(str(raw["__url__"]), str(raw["__key__"]), files)
+
+
+def _every_shard(urls: Iterator[dict[str, str]]) -> Iterator[dict[str, str]]:
+    return urls
 
 
 class ShardStream:

@@ -188,5 +188,3 @@ def test_a_row_may_have_a_reason_in_place_of_a_place_when_a_sink_leaves_it_out(t
 
     commit = assign(run.lineage, placed_by(without_last), LAYOUT)
     assert (commit.units, commit.rejected) == (3, {"write_lines.spare": 4})
-
-

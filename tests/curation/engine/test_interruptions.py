@@ -34,7 +34,7 @@ class KillAfter:
 
 def test_the_end_is_the_same_when_a_run_was_killed_anywhere(tmp_path):
     expected = files_of(tmp_path / "whole", execute(tmp_path / "whole", log=tmp_path))
-    for words in (1, 2, 5, 9, 11, 15, 19, 21, 24, 30):
+    for words in (2, 9, 19, 24):
         folder = tmp_path / f"killed-{words}"
         logs = tmp_path / f"logs-{words}"
         logs.mkdir()
@@ -49,7 +49,7 @@ def test_the_end_is_the_same_when_a_run_was_killed_anywhere(tmp_path):
 def test_the_end_is_the_same_when_it_was_killed_between_data_and_commit(tmp_path, monkeypatch):
     expected = files_of(tmp_path / "whole", execute(tmp_path / "whole"))
     put = Store.put_if_absent
-    for number in (1, 5, 9, 12, 17, 20):
+    for number in (1, 9, 17):
         left = iter(range(number, -1, -1))
 
         def killed_before_the_commit(store, path, data, left=left):
@@ -100,7 +100,9 @@ def test_the_record_names_the_present_item_when_it_has_only_begun(tmp_path):
 
 
 def run_of(folder, *overrides):
-    text = "source: {kind: counting, rows: 30}\nsteps: [{kind: measure_text}, {kind: write_lines}]\nrun: {part_rows: 16}"
+    text = (
+        "source: {kind: counting, rows: 30}\nsteps: [{kind: measure_text}, {kind: write_lines}]\nrun: {part_rows: 16}"
+    )
     recipe = parse_recipe(text, "r.yaml", CATALOGUE, overrides)
     return Run(recipe, make_plan(recipe), Store(str(folder)), InProcessRunner(1), Listeners())
 

@@ -124,9 +124,7 @@ def test_transient_columns_are_not_written_when_a_phase_adds_them():
     assert plan.items[0].needs == ("url",)
 
 
-@pytest.mark.parametrize(
-    "between", ["judge:j http_status", "any:d! url>width"]
-)
+@pytest.mark.parametrize("between", ["judge:j http_status", "any:d! url>width"])
 def test_a_transient_column_is_gone_when_its_phase_has_ended(between):
     assert mistakes_of("any:a url>body,http_status", between, "any:b body>image") == [
         "r.yaml: steps.2 (b): reads the column body, which a makes for the stages right behind it alone; put nothing "

@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 from curation.errors import RecipeError
 from curation.models.captioner import load_captioner
 from curation.models.clip import load_clip
+from curation.models.references import EMBEDDED
 from jobs.training.config import DataConfig, TrainConfig
 from jobs.training.loop import train
 
@@ -59,16 +60,27 @@ def test_transformers_reads_the_captioner_when_it_is_exported(shards, tmp_path):
 
 def test_weights_are_taken_over_when_a_training_starts_from_a_model(shards, tmp_path):
     first = train(shards, tmp_path / "first", CLIP.model_copy(update={"steps": 2}))
-    still = CLIP.model_copy(update={"steps": 1, "start_from": str(first.model), "learning_rate": 1e-12, "seed": 5})
+    still = CLIP.model_copy(
+        update={"steps": 1, "start_from": f"local-dir:{first.model}", "learning_rate": 1e-12, "seed": 5}
+    )
     second = train(shards, tmp_path / "second", still)
     before, after = _weights(first), _weights(second)
     name = "text_projection"
     assert float((before[name] - after[name]).abs().max()) < 1e-6
 
 
+def test_the_image_tower_stays_when_it_is_locked(shards, tmp_path):
+    lit = {"steps": 3, "image_tower_from": "embedded:clip", "lock_image_tower": True}
+    after = _weights(train(shards, tmp_path, CLIP.model_copy(update=lit)))
+    (path,) = EMBEDDED["clip"].glob("*.safetensors")
+    tower = {name: value for name, value in load_file(path).items() if name.startswith("visual.")}
+    assert tower
+    assert all(bool((after[name] == value.float()).all()) for name, value in tower.items())
+
+
 def test_recipe_error_when_the_start_is_another_architecture(shards, tmp_path):
     first = train(shards, tmp_path / "first", CLIP.model_copy(update={"steps": 1}))
-    other = CAPTIONER.model_copy(update={"start_from": str(first.model)})
+    other = CAPTIONER.model_copy(update={"start_from": f"local-dir:{first.model}"})
     with pytest.raises(RecipeError, match="another architecture"):
         train(shards, tmp_path / "second", other)
 

@@ -1,0 +1,187 @@
+"""`curation plan` and `curation run`: exit codes, documents, and what an interruption leaves."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from word_recipes import write_recipe
+
+from curation.ledger.open_run import open_ledger, open_run
+from jobs.cli import main
+from stages.text.rules import TextRules
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    return str(write_recipe(tmp_path))
+
+
+@pytest.fixture
+def run(recipe, tmp_path):
+    def run(*arguments):
+        return main(["run", recipe, "--out", str(tmp_path / "out"), "--runner", "in-process", *arguments])
+
+    return run
+
+
+def test_the_summary_is_the_only_document_when_json_is_asked_for(run, capsys):
+    assert run("--json") == 0
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out)
+    assert (summary["rows_in"], summary["kept"]) == (20, 12)
+    assert summary["rejected"] == {"text_rules.missing": 4, "select.min_text_words": 4}
+    assert (summary["failed"], summary["quarantined"], summary["shards"]) == ({}, [], None)
+    assert "phase text_rules: 4 units" in captured.err
+
+
+def test_the_sum_is_told_in_words_when_no_json_is_asked_for(run, capsys):
+    assert run() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "20 rows in = 12 kept + 8 rejected + 0 failed"
+    assert lines[1].startswith("ledger: ledger/")
+
+
+def test_nothing_is_done_again_when_run_a_second_time(run, capsys):
+    run("--json")
+    first = json.loads(capsys.readouterr().out)
+    assert run("--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == first
+    assert captured.err.count("nothing to do") == captured.err.count("done in") == 3
+
+
+def test_metrics_and_recipe_lie_beside_the_results_when_a_run_ended(run, tmp_path):
+    run("--set", "select.rules.0.min=3")
+    out = tmp_path / "out"
+    assert "min: 3" in (out / "recipe.yaml").read_text()
+    lines = [json.loads(line) for path in sorted((out / "metrics").iterdir()) for line in path.open()]
+    assert sum(line["rows_in"] for line in lines if line["event"] == "unit" and line["item"] == "text_rules") == 20
+
+
+def test_the_plan_starts_nothing_when_it_is_shown(recipe, tmp_path, capsys):
+    assert main(["plan", recipe, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [(item["kind"], item["name"]) for item in plan["items"]] == [("phase", "text_rules"), ("decision", "select")]
+    assert plan["items"][0]["reads"] == ["caption"]
+    assert plan["items"][1]["reads"] == ["text_words"]
+    assert plan["resolved"]["run"]["part_rows"] == 5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.jsonl", "words.yaml"]
+
+
+def test_each_item_has_its_columns_when_the_plan_is_shown_in_words(recipe, capsys):
+    assert main(["plan", recipe]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "recipe words, parts of 5 rows"
+    assert lines[1:3] == ["    phase  text_rules", "           reads caption"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("min_words: 1", "min_wrods: 1", "words.yaml:7: steps.0.min_wrods: unknown; did you mean min_words?"),
+        (
+            "{column: text_words, min: 2}",
+            "{column: text_words, mni: 2}",
+            "words.yaml:10: steps.1.rules.0.mni: unknown; ",
+        ),
+        (
+            "    min_words: 1\n",
+            "    min_words: 1\n    min_words: 2\n",
+            "words.yaml:8: steps.0.min_words: the key stands",
+        ),
+        ("min_words: 1", "min_words: '1'", "words.yaml:7: steps.0.min_words: must be a whole number, not '1'"),
+        (
+            "column: text_words",
+            "column: text_wrods",
+            "steps.1 (select): reads the column text_wrods, which no step mak",
+        ),
+        (
+            "kind: text_rules",
+            "kind: text_rule",
+            "words.yaml:6: steps.0.kind: unknown kind 'text_rule'; did you mean te",
+        ),
+        ("list.jsonl", "lost.jsonl", "source (web): "),
+        (
+            "  - kind: select",
+            "  - {kind: score_alignment, model: ViT-L-15/openai}\n  - kind: select",
+            "steps.1 (score_alignment): ",
+        ),
+    ],
+    ids=["key", "nested key", "twice", "type", "column", "kind", "source", "model"],
+)
+def test_place_and_remedy_are_told_and_nothing_is_started_when_the_recipe_is_wrong(
+    tmp_path, recipe, run, capsys, old, new, message
+):
+    text = open(recipe).read()
+    assert old in text
+    with open(recipe, "w") as file:
+        file.write(text.replace(old, new))
+    assert run("--json") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert "words.yaml" in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_remedy_is_named_when_a_folder_cannot_be_written(recipe, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["run", recipe, "--out", str(tmp_path / "file"), "--runner", "in-process"]) == 2
+    assert "cannot be written: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["run", "r.yaml"], ["fly"], ["run", "r.yaml", "--out", "x", "-z"]])
+def test_the_code_is_2_when_the_arguments_are_wrong(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: curation" in capsys.readouterr().err
+
+
+def test_the_code_is_3_when_parts_were_set_aside(run, monkeypatch, capsys, tmp_path):
+    process = TextRules.process
+
+    def breaks(self, table):
+        if 7 in table["row"].to_pylist():
+            raise ValueError("this part breaks the stage")
+        return process(self, table)
+
+    monkeypatch.setattr(TextRules, "process", breaks)
+    assert run("--json", "--set", "run.max_tries=1") == 3
+    captured = capsys.readouterr()
+    summary = json.loads(captured.out)
+    assert summary["quarantined"] == [{"item": "text_rules", "unit": 1}]
+    assert summary["failed"] == {"quarantined": 5}
+    assert "unit 1 is set aside: ValueError: this part breaks the stage" in captured.err
+    monkeypatch.undo()
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out)["failed"] == {}
+
+
+def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted(tmp_path, capsys):
+    recipe = str(write_recipe(tmp_path, rows=500))
+    out = tmp_path / "out"
+    arguments = [recipe, "--out", str(out), "--runner", "in-process", "--json", "--set", "run.part_rows=2"]
+    command = [sys.executable, "-m", "jobs.curate", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while len(list(out.glob("pool/text_rules-*/commits-*/*.json"))) < 5 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        printed, complaint = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    assert complaint.endswith("interrupted; everything committed is kept, the same command goes on from there\n")
+    assert "Traceback" not in complaint
+    assert open_run(str(out))[1].state == "interrupted"
+    committed = {path: path.read_bytes() for path in out.glob("pool/*/commits-*/*.json")}
+    assert 5 <= len(committed) < 250
+    assert not list(out.rglob(".writing-*"))
+    assert main(["run", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["rows_in"] == 500
+    assert f"phase text_rules: 250 units, {len(committed)} done before" in captured.err
+    assert all(path.read_bytes() == data for path, data in committed.items())
+    assert sorted(open_ledger(str(out)).collect()["row"]) == list(range(500))

@@ -1,0 +1,110 @@
+"""`curation status`, `funnel`, `explain` and `query`, over a run that was really made."""
+
+import json
+
+import pytest
+from word_recipes import write_recipe
+
+from curation.storage.store import Store
+from jobs.cli import main
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inspected")
+    recipe = str(write_recipe(folder))
+    assert main(["run", recipe, "--out", str(folder / "out"), "--runner", "in-process"]) == 0
+    return str(folder / "out")
+
+
+def document(capsys, *arguments):
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def text(capsys, *arguments):
+    capsys.readouterr()
+    assert main(list(arguments)) == 0
+    return capsys.readouterr().out
+
+
+def test_status_counts_what_is_committed_when_asked(out, capsys):
+    status = document(capsys, "status", out)
+    assert (status["recipe"], status["state"], status["rows"], status["parts"]) == ("words", "finished", 20, 4)
+    assert [(item["name"], item["units"], item["done"]) for item in status["items"]] == [
+        ("text_rules", 4, 4),
+        ("select", 1, 1),
+        ("ledger", 4, 4),
+    ]
+    shown = text(capsys, "status", out)
+    assert "recipe words: finished, 20 rows in 4 parts" in shown
+
+
+def test_status_tells_how_far_it_is_when_a_run_has_not_ended(tmp_path, capsys):
+    recipe = str(write_recipe(tmp_path))
+    out = str(tmp_path / "out")
+    main(["run", recipe, "--out", out, "--runner", "in-process"])
+    store = Store(out)
+    record = json.loads(store.read_bytes("run.json"))
+    record |= {"state": "running", "items": record["items"][:1], "ledger": None}
+    store.write_bytes("run.json", json.dumps(record).encode())
+    store.delete(f"{record['items'][0]['commits']}/00000002.json")
+    status = document(capsys, "status", out)
+    assert (status["state"], status["items"][0]["done"], status["items"][0]["units"]) == ("running", 3, 4)
+    assert main(["funnel", out]) == 2
+    assert "the run is not complete" in capsys.readouterr().err
+
+
+def test_the_funnel_goes_from_step_to_step_when_asked(out, capsys):
+    funnel = document(capsys, "funnel", out)
+    assert (funnel["rows_in"], funnel["kept"]) == (20, 12)
+    assert [(step["step"], step["rows_in"], step["rows_out"]) for step in funnel["steps"]] == [
+        ("text_rules", 20, 16),
+        ("select", 16, 12),
+    ]
+    shown = text(capsys, "funnel", out)
+    assert "20 rows in" in shown
+    assert "missing 4" in shown
+
+
+def test_a_row_is_explained_by_key_or_url_when_asked(out, capsys):
+    (row,) = document(capsys, "explain", out, "http://example.com/6.jpg")["rows"]
+    assert (row["row"], row["outcome"], row["reason"]) == (6, "rejected", "select.min_text_words")
+    assert document(capsys, "explain", out, row["key"])["rows"] == [row]
+    shown = text(capsys, "explain", out, row["key"])
+    assert f"row 6 (key {row['key']}): rejected at select: select.min_text_words" in shown
+
+
+def test_the_code_is_2_when_nobody_knows_the_row(out, capsys):
+    assert main(["explain", out, "http://example.com/nowhere"]) == 2
+    assert capsys.readouterr().err == "http://example.com/nowhere: neither a key nor a URL of this run\n"
+
+
+def test_sql_is_answered_when_asked(out, capsys):
+    answer = document(capsys, "query", out, "SELECT outcome, count(*) AS n FROM ledger GROUP BY outcome ORDER BY n")
+    assert answer == {
+        "columns": ["outcome", "n"],
+        "rows": [{"outcome": "rejected", "n": 8}, {"outcome": "kept", "n": 12}],
+    }
+    assert "kept" in text(capsys, "query", out, "SELECT DISTINCT outcome FROM ledger")
+
+
+def test_the_document_is_json_when_a_figure_is_none_of_its_numbers(out, capsys):
+    answer = document(
+        capsys, "query", out, "SELECT LN(-1.0 - row) AS a, LN(0.0 * row) AS b, 0.5 AS c FROM ledger LIMIT 1"
+    )
+    assert answer["rows"] == [{"a": None, "b": None, "c": 0.5}]
+
+
+def test_the_code_is_2_when_a_query_reads_a_file(out, capsys):
+    assert main(["query", out, "SELECT * FROM read_csv('/etc/passwd')"]) == 2
+    assert "read_csv is refused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["status"], ["funnel"], ["explain", "x"], ["query", "SELECT 1"]])
+def test_the_remedy_is_named_when_there_is_no_run(tmp_path, capsys, command):
+    assert main([command[0], str(tmp_path), *command[1:], "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"{tmp_path}: no run here; start one with `curation run RECIPE --out {tmp_path}`\n"
