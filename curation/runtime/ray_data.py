@@ -92,7 +92,8 @@ class RayRunner:
             rows = rows.map_batches(
                 _Worker,
                 fn_constructor_args=(operator, place, tries),
-                batch_size=None,
+                # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
+                batch_size=1,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
                 compute=ActorPoolStrategy(size=size),

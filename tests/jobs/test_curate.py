@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from word_recipes import write_recipe
@@ -115,10 +116,9 @@ def test_each_item_has_its_columns_when_the_plan_is_shown_in_words(recipe, capsy
 def test_place_and_remedy_are_told_and_nothing_is_started_when_the_recipe_is_wrong(
     tmp_path, recipe, run, capsys, old, new, message
 ):
-    text = open(recipe).read()
+    text = Path(recipe).read_text()
     assert old in text
-    with open(recipe, "w") as file:
-        file.write(text.replace(old, new))
+    Path(recipe).write_text(text.replace(old, new))
     assert run("--json") == 2
     captured = capsys.readouterr()
     assert captured.out == ""

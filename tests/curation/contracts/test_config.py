@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from curation.contracts.config import Config, StepConfig, Tuning, fingerprinted_settings
 
@@ -17,7 +17,7 @@ class Outer(StepConfig):
     kind: str = "outer"
     inner: Inner
     several: tuple[Inner, ...] = ()
-    by_name: dict[str, int] = {}
+    by_name: dict[str, int] = Field({})
     workers: Tuning[int | None] = None
 
 

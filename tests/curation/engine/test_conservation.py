@@ -85,7 +85,8 @@ def test_the_ledger_has_each_row_once_with_its_first_end_when_rows_end_anywhere(
     steps = (
         f"  - {{kind: fate, reject: {fates['r1']}, fail: {fates['f1']}}}\n"
         f"  - {{kind: chosen, reject: {fates['r2']}}}\n"
-        f"  - {{kind: fate, name: late, makes: width, reject: {fates['r3']}, fail: {fates['f3']}, break_at: {breaks}}}\n"
+        f"  - {{kind: fate, name: late, makes: width, reject: {fates['r3']}, fail: {fates['f3']}, "
+        f"break_at: {breaks}}}\n"
         "  - {kind: write_lines, unit_rows: 4}\n"
     )
     text = f"source: {{kind: counting, rows: {rows}}}\nsteps:\n{steps}run: {{part_rows: {part_rows}, max_tries: 1}}\n"
@@ -94,7 +95,8 @@ def test_the_ledger_has_each_row_once_with_its_first_end_when_rows_end_anywhere(
         folder = Path(name)
         result = Run(recipe, make_plan(recipe), Store(name), InProcessRunner(1), Listeners()).execute()
         ledger = ledger_of(folder, result) if rows else pl.DataFrame({"row": [], "outcome": [], "reason": []})
-        lines = [line for path in (folder / result.shards).glob("[0-9]*.txt") for line in path.read_text().splitlines()]
+        delivered = (folder / result.shards).glob("[0-9]*.txt")
+        lines = [line for path in delivered for line in path.read_text().splitlines()]
     ends = {row: (outcome, reason) for row, outcome, reason in ledger.select("row", "outcome", "reason").iter_rows()}
     assert ledger["row"].to_list() == list(range(rows))
     alive = set(range(rows)) - set(fates["r1"]) - set(fates["f1"]) - set(fates["r2"])

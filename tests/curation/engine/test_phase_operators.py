@@ -15,7 +15,10 @@ from curation.engine.phase_operators import phase_operators
 from curation.errors import TransientError
 from curation.storage.column_groups import read_columns
 
-STEPS = "{kind: measure_text, min_words: 3, decides: true, log: LOG/measured}, {kind: draw, log: LOG/drawn}, {kind: develop}"
+STEPS = (
+    "{kind: measure_text, min_words: 3, decides: true, log: LOG/measured}, "
+    "{kind: draw, log: LOG/drawn}, {kind: develop}"
+)
 
 
 class OnGpu(Develop):

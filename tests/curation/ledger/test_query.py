@@ -61,5 +61,5 @@ def test_the_statement_is_refused_when_it_is_no_select(sql):
     ["SELECT missing FROM ledger", "SELECT * FROM other", "SELECT FROM WHERE", "SELECT 1; DROP TABLE ledger"],
 )
 def test_what_is_wrong_is_told_when_a_query_cannot_be_run(sql):
-    with pytest.raises(RecipeError, match="the query cannot be run: .+"):
+    with pytest.raises(RecipeError, match=r"the query cannot be run: .+"):
         query(LEDGER, sql)

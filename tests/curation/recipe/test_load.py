@@ -145,5 +145,5 @@ def test_the_path_is_named_when_a_recipe_cannot_be_read(tmp_path, path):
 
 def test_the_path_is_named_when_a_recipe_is_no_text(tmp_path):
     (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00name")
-    with pytest.raises(RecipeError, match="r.yaml: the recipe cannot be read: 'utf-8' codec"):
+    with pytest.raises(RecipeError, match=r"r\.yaml: the recipe cannot be read: 'utf-8' codec"):
         load_recipe(str(tmp_path / "r.yaml"), CATALOGUE)

@@ -29,7 +29,7 @@ def test_the_folder_is_named_when_it_cannot_be_written(tmp_path):
 
 
 def test_the_store_is_refused_when_a_second_writer_replaces_the_first(tmp_path):
-    with pytest.raises(RecipeError, match="set `run.single_writer: true`"):
+    with pytest.raises(RecipeError, match=r"set `run\.single_writer: true`"):
         check_store(LastWriterWins(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
 

@@ -96,10 +96,15 @@ def test_it_is_opened_anew_when_a_store_was_pickled(store):
 def test_nothing_is_left_when_writing_is_broken_off(tmp_path, error):
     store = Store(str(tmp_path))
     store.write_bytes("a/old", b"old")
-    for path in ("a/new", "a/old"):
-        with pytest.raises(error), store.open_write(path) as file:
+
+    def break_off(path):
+        with store.open_write(path) as file:
             file.write(b"half")
             raise error
+
+    for path in ("a/new", "a/old"):
+        with pytest.raises(error):
+            break_off(path)
     assert everything_in(tmp_path) == ["a/old"]
     assert store.read_bytes("a/old") == b"old"
 
