@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
@@ -188,17 +189,20 @@ _ROW = pa.schema([("unit", pa.int64()), ("payload", pa.large_binary()), ("report
 
 
 def _pack(unit: int, handover: Handover) -> pa.Table:
-    payload: pa.Buffer | None = None
-    if handover.table is not None:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, handover.table.schema) as writer:
-            writer.write_table(handover.table)
-        payload = sink.getvalue()
     report = handover.report.model_dump_json() if handover.report else None
-    return pa.table(
-        {"unit": [unit], "payload": pa.array([payload], pa.large_binary()), "report": pa.array([report], pa.string())},
-        schema=_ROW,
-    )
+    return pa.table([pa.array([unit], pa.int64()), _payload(handover.table), pa.array([report], pa.string())], schema=_ROW)
+
+
+def _payload(table: pa.Table | None) -> pa.Array:
+    """The table as one value; its bytes are written once and not copied into the array."""
+    if table is None:
+        return pa.nulls(1, pa.large_binary())
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    data = sink.getvalue()
+    offsets = pa.py_buffer(np.array([0, data.size], np.int64))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, data])
 
 
 def _unpack(row: pa.Table) -> pa.Table:

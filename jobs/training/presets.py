@@ -10,12 +10,12 @@ PRESETS: dict[str, TrainConfig] = {
     "demo": TrainConfig(
         image_tower_from="embedded:clip",
         lock_image_tower=True,
-        steps=120,
+        steps=150,
         batch_size=128,
-        learning_rate=2e-3,
+        learning_rate=1.5e-3,
         warmup_steps=20,
         checkpoint_every=1000,
-        data=DataConfig(caption="mix", synthetic_share=0.5, hard_negatives="substituted"),
+        data=DataConfig(caption="mix", synthetic_share=0.7),
     ),
 }
 """`small` for first trials on any shards; `demo` for the demo's two models, about a minute each."""
