@@ -190,7 +190,8 @@ _ROW = pa.schema([("unit", pa.int64()), ("payload", pa.large_binary()), ("report
 
 def _pack(unit: int, handover: Handover) -> pa.Table:
     report = handover.report.model_dump_json() if handover.report else None
-    return pa.table([pa.array([unit], pa.int64()), _payload(handover.table), pa.array([report], pa.string())], schema=_ROW)
+    columns = [pa.array([unit], pa.int64()), _payload(handover.table), pa.array([report], pa.string())]
+    return pa.table(columns, schema=_ROW)
 
 
 def _payload(table: pa.Table | None) -> pa.Array:
