@@ -1,16 +1,14 @@
 """The Ray runner against the one without Ray, with workers that die on the way."""
 
 import polars as pl
-import pyarrow as pa
 import pytest
 import ray
 import toy_steps
 from toy_runs import execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
-from curation.engine.operator import Handover
 from curation.errors import PlanError
-from curation.runtime.ray_data import RayRunner, _pack, _unpack
+from curation.runtime.ray_data import RayRunner
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +53,3 @@ def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
 
     with pytest.raises(PlanError, match="needs 10000 CPUs"):
         runner.run([Greedy()], [0], lambda report: None)
-
-
-def test_a_table_arrives_unchanged_when_one_operator_hands_it_to_the_next():
-    images = pa.array([b"x" * 10, None], pa.large_binary())
-    table = pa.table({"row": pa.array([1, 2], pa.int64()), "image": images}).replace_schema_metadata({"seconds": "{}"})
-    row = _pack(3, Handover(table=table))
-    row.validate(full=True)
-    arrived = _unpack(pa.concat_tables([row, _pack(4, Handover())]).slice(0, 1))
-    assert arrived.equals(table, check_metadata=True)
