@@ -53,11 +53,7 @@ def train_distributed(
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
-        scaling_config=ScalingConfig(
-            num_workers=workers,
-            use_gpu=use_gpu,
-            resources_per_worker={"CPU": cpus_per_worker},
-        ),
+        scaling_config=ScalingConfig(workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
@@ -67,6 +63,10 @@ def train_distributed(
         trainer.fit()
     except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
+    return _result_in(out)
+
+
+def _result_in(out: Path) -> TrainResult:
     if not (out / _RESULT).is_file():
         raise TransientError(f"training in {out} ended without a result; run it again")
     reported = json.loads((out / _RESULT).read_text(encoding="utf-8"))

@@ -108,14 +108,8 @@ def run_loop(
     # Convolutions are up to twice as fast with the channels last; other weights do not change.
     task.objective.to(device=place.device, memory_format=torch.channels_last).train()
     optimizer = make_optimizer(task.objective, config)
-    loader = BatchLoader(
-        shards,
-        config,
-        image_size=task.built.image_size,
-        tokenize=task.built.tokenize,
-        rank=place.rank,
-        world_size=place.world_size,
-    )
+    sizes = {"image_size": task.built.image_size, "rank": place.rank, "world_size": place.world_size}
+    loader = BatchLoader(shards, config, tokenize=task.built.tokenize, **sizes)
     checkpoints = out / "checkpoints"
     found = load_checkpoint(checkpoints, task.objective, optimizer)
     mine = found.positions[place.rank :: place.world_size] if found else loader.start_positions()

@@ -12,6 +12,7 @@ from curation.catalogue import Catalogue
 from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.contracts.marks import failed, rejected, with_marks
+from curation.contracts.resources import Resources
 from curation.contracts.sink import Sink, SinkSpec
 from curation.contracts.source import Source, SourceIndex
 from curation.contracts.stage import Stage, StageSpec, StreamingStage
@@ -121,6 +122,23 @@ class Develop(Stage):
         return table.append_column(COLUMNS["width"].field, pa.array([len(i) for i in images], pa.int32()))
 
 
+class DevelopOnGpu(Develop):
+    """`develop` on another device, and so on another worker than the stages before it."""
+
+    class Config(StepConfig):
+        kind: Literal["develop_on_gpu"] = "develop_on_gpu"
+        crash_row: Tuning[int | None] = None
+
+    @property
+    def spec(self):
+        return StageSpec("develop_on_gpu", 1, ("body",), ("image", "width"), rowwise=True, resources=Resources(1, 0.5))
+
+    def process(self, table):
+        if self.config.crash_row in table["row"].to_pylist():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().process(table)
+
+
 class Threshold(Exchange):
     """Rejects rows whose `column` is below `min`."""
 
@@ -183,7 +201,7 @@ def by_kind(*classes):
 
 CATALOGUE = Catalogue(
     sources=by_kind(CountingSource),
-    stages=by_kind(MeasureText, Draw, Develop),
+    stages=by_kind(MeasureText, Draw, Develop, DevelopOnGpu),
     exchanges=by_kind(Threshold),
     sinks=by_kind(WriteLines),
 )

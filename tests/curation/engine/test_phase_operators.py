@@ -5,11 +5,8 @@ import pyarrow as pa
 import pytest
 from toy_lineage import ByHand
 from toy_runs import logged
-from toy_steps import CATALOGUE, Develop, by_kind
 
-from curation.catalogue import Catalogue
 from curation.contracts.resources import Resources
-from curation.contracts.stage import StageSpec
 from curation.engine.lineage import MeasuredItem
 from curation.engine.phase_operators import phase_operators
 from curation.errors import TransientError
@@ -21,19 +18,9 @@ STEPS = (
 )
 
 
-class OnGpu(Develop):
-    """`develop`, on another device than the stages before it."""
-
-    @property
-    def spec(self):
-        return StageSpec("develop", 1, ("body",), ("image", "width"), rowwise=True, resources=Resources(2, 1, 1000))
-
-
-ON_GPU = Catalogue(CATALOGUE.sources, {**CATALOGUE.stages, **by_kind(OnGpu)}, CATALOGUE.exchanges, CATALOGUE.sinks)
-
-
-def by_hand(folder, **kwargs):
-    return ByHand(folder / "run", STEPS.replace("LOG", str(folder)), **kwargs)
+def by_hand(folder, *, gpu=False):
+    steps = STEPS.replace("{kind: develop}", "{kind: develop_on_gpu}") if gpu else STEPS
+    return ByHand(folder / "run", steps.replace("LOG", str(folder)))
 
 
 def committed(run, work, part):
@@ -100,7 +87,7 @@ def test_a_file_is_taken_whole_or_not_when_it_holds_rows_that_another_holds_too(
 
 
 def _gpu_run(tmp_path):
-    run = by_hand(tmp_path, catalogue=ON_GPU)
+    run = by_hand(tmp_path, gpu=True)
     run.measure(run.plan.items[0])
     return run
 
@@ -110,8 +97,8 @@ def test_stages_share_a_worker_when_they_need_the_same_device(tmp_path):
     assert [operator.name for operator in operators] == ["draw-develop"]
     run = _gpu_run(tmp_path)
     on_two = phase_operators(run.work(run.plan.items[1]))
-    assert [operator.name for operator in on_two] == ["draw", "develop"]
-    assert [operator.resources for operator in on_two] == [Resources(), Resources(2, 1, 1000)]
+    assert [operator.name for operator in on_two] == ["draw", "develop_on_gpu"]
+    assert [operator.resources for operator in on_two] == [Resources(), Resources(1, 0.5)]
 
 
 def test_the_result_is_the_same_when_the_phase_runs_on_two_workers(tmp_path):
@@ -126,7 +113,7 @@ def test_the_result_is_the_same_when_the_phase_runs_on_two_workers(tmp_path):
     assert run.lineage.columns_of(1, rows, columns).equals(here.lineage.columns_of(1, rows, columns))
     commit, _ = committed(run, work, 1)
     assert "body" not in read_columns(work.store, commit.files[0], work.columns).column_names
-    assert set(run.reports[-1].seconds) == {"draw", "develop"}
+    assert set(run.reports[-1].seconds) == {"draw", "develop_on_gpu"}
 
 
 def _meanwhile(run, part, scope):
@@ -153,7 +140,7 @@ def test_a_part_is_tried_again_when_rows_that_were_taken_over_cannot_be_any_more
     _, last = phase_operators(work)
     half = run.lineage.columns_of(1, run.lineage.live_rows(1)[:4], ["url"])
     body = pa.array([b"x"] * 4, pa.large_binary())
-    with pytest.raises(TransientError, match="part 1 of draw-develop: another run worked on it too"):
+    with pytest.raises(TransientError, match="part 1 of draw-develop_on_gpu: another run worked on it too"):
         last.run(1, half.append_column("body", body).append_column("http_status", pa.array([200] * 4, pa.int16())))
     assert run.lineage.part_commit(MeasuredItem(work.layout, work.columns), 1) is None
 

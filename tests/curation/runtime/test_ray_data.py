@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import ray
 import toy_steps
-from toy_runs import execute, files_of, ledger_of, logged
+from toy_runs import RECIPE, execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
@@ -15,9 +15,9 @@ from curation.runtime.ray_data import RayRunner
 def runner():
     # The workers cannot import the tests' modules: what they need of them travels whole.
     ray.cloudpickle.register_pickle_by_value(toy_steps)
-    runner = RayRunner(max_tries=2)
-    yield runner
-    runner.close()
+    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield RayRunner(max_tries=2)
+    ray.shutdown()
 
 
 def test_the_results_are_equal_to_the_byte_when_ray_runs_them(tmp_path, runner):
@@ -44,6 +44,24 @@ def test_a_part_is_tried_again_when_its_stage_raises(tmp_path, runner):
     )
     assert result.quarantined == (("measure_text-draw-develop", 1),)
     assert logged(tmp_path / "measured").count(20) == 2
+
+
+ON_TWO_WORKERS = RECIPE.replace("kind: develop", "kind: develop_on_gpu")
+
+
+def test_rows_go_from_worker_to_worker_when_a_phase_needs_two_devices(tmp_path, runner):
+    on_ray = execute(tmp_path / "ray" / "out", "source.rows=64", text=ON_TWO_WORKERS, log=tmp_path, runner=runner)
+    here = execute(tmp_path / "here" / "out", "source.rows=64", text=ON_TWO_WORKERS, log=tmp_path)
+    assert on_ray == here
+    assert files_of(tmp_path / "ray" / "out", on_ray) == files_of(tmp_path / "here" / "out", here)
+
+
+def test_a_part_is_set_aside_and_fetched_once_when_it_kills_the_second_worker(tmp_path, runner):
+    overrides = ("develop_on_gpu.crash_row=24", "source.rows=64")
+    result = execute(tmp_path / "out", *overrides, text=ON_TWO_WORKERS, runner=runner)
+    assert result.quarantined == (("draw-develop_on_gpu", 1),)
+    assert ledger_of(tmp_path / "out", result)["row"].to_list() == list(range(64))
+    assert logged(tmp_path / "drawn").count(24) == 1
 
 
 def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
