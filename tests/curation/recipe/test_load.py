@@ -86,9 +86,12 @@ def test_file_line_place_and_remedy_are_told_when_a_recipe_is_wrong(text, lines)
         ("  []\n", "r.yaml:2: steps: must be a list of at least one step"),
         (
             "  - measure_text\n",
-            "r.yaml:3: steps.0: must be a mapping with a `kind`: one of develop, draw, measure_text,",
+            "r.yaml:3: steps.0: must be a mapping with a `kind`: one of develop, develop_on_gpu, draw, measure_text,",
         ),
-        ("  - {min_words: 3}\n", "r.yaml:3: steps.0: has no `kind`; add one of develop, draw, measure_text,"),
+        (
+            "  - {min_words: 3}\n",
+            "r.yaml:3: steps.0: has no `kind`; add one of develop, develop_on_gpu, draw, measure_text,",
+        ),
         ("  - {kind: 3}\n", "r.yaml:3: steps.0: has no `kind`; add one of"),
         (
             "  - {kind: threshold}\n  - {kind: threshold}\n",
