@@ -53,7 +53,9 @@ def train_distributed(
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
-        scaling_config=ScalingConfig(workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}
+        ),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
