@@ -50,12 +50,11 @@ def train_distributed(
     out = out.absolute()
     claim_folder(out, config)
     job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
+    share = {"CPU": cpus_per_worker}
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
-        scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}
-        ),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu, resources_per_worker=share),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
