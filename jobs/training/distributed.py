@@ -12,6 +12,7 @@ from jobs.training.loop import TrainResult, claim_folder, run_loop
 from jobs.training.streams import list_shards
 
 _RESULT = "result.json"
+"""The result travels as a file: Ray keeps what a worker reports only with a checkpoint of its own."""
 
 
 def train_distributed(
@@ -58,7 +59,6 @@ def train_distributed(
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
-    # The result travels as a file: Ray keeps what a worker reports only with a checkpoint of its own.
     (out / _RESULT).unlink(missing_ok=True)
     try:
         trainer.fit()
