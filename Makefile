@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEER := $(VENV)-img2dataset
 
-.PHONY: install demo test check fmt sandbox-models bench-value constraints clean
+.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch constraints clean
 
 install: $(INSTALLED)
 
@@ -36,9 +37,24 @@ sandbox-models: install ## trains the embedded models anew: up to 90 minutes on 
 bench-value: install ## what curation is worth: three pairs of models, raw against curated
 	$(BIN)/python -m jobs.bench.value $(BENCH_ARGS)
 
+soak-fetch: install ## 100,000 requests to a server that does everything wrong: no row may be lost
+	$(BIN)/python -m jobs.bench.soak $(BENCH_ARGS)
+
+bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dataset, over nginx: about 10 minutes
+	$(BIN)/python -m jobs.bench.fetch --img2dataset $(PEER)/bin/img2dataset $(BENCH_ARGS)
+
+bench-latency: install ## what slow hosts and dead URLs cost
+	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)
+
+# In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
+$(PEER)/.installed: constraints.txt | install
+	test -x $(PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEER)
+	$(BIN)/uv pip install --quiet --python $(PEER)/bin/python --constraint constraints.txt img2dataset
+	touch $@
+
 constraints: ## pins every package that any extra needs, by name and version alone
 	{ grep '^uv==' constraints.txt; $(BIN)/uv pip compile --quiet --upgrade --no-annotate --no-header --all-extras \
 		pyproject.toml | sed 's/ ;.*//' | grep '=='; } | sort > constraints.new && mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) runs .pytest_cache .mypy_cache .ruff_cache

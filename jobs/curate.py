@@ -14,9 +14,10 @@ from rich.console import Console
 from curation.console.progress import LiveProgress, PlainProgress
 from curation.engine.events import Listener, Listeners
 from curation.engine.metrics import MetricsStream
+from curation.engine.revisits import REFRESH, RevisitRequest, check_request, retry_request
 from curation.engine.run import Run, RunResult
 from curation.ledger.funnel import make_funnel
-from curation.ledger.open_run import open_ledger
+from curation.ledger.open_run import scan_ledger
 from curation.plan.checks import checked_plan
 from curation.plan.phases import Phase, Plan
 from curation.recipe.load import load_recipe
@@ -24,6 +25,7 @@ from curation.recipe.model import Recipe
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.store import Store
 from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.revisit_report import revisit_summary, revisit_text
 from stages.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
@@ -54,6 +56,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, any fsspec path")
     parser.add_argument("--runner", choices=["ray", "in-process"], default="ray")
     parser.add_argument("--address", help="Ray cluster to join; default: RAY_ADDRESS, or one on this machine")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument(
+        "--retry-failed",
+        metavar="REASON,...",
+        help="measure again the rows that failed for one of these reasons, as the ledger names them (all: for any), "
+        "and what follows from them; nothing else is measured again",
+    )
+    again.add_argument(
+        "--refresh",
+        action="store_true",
+        help="ask again for every image, with If-None-Match and If-Modified-Since where an earlier answer allows it; "
+        "only what has changed is downloaded and measured again, what is gone fails, failed rows are tried again",
+    )
 
 
 def plan_command(args: argparse.Namespace) -> int:
@@ -95,18 +110,29 @@ def _plan_text(description: dict[str, Any]) -> str:
 
 def run_command(args: argparse.Namespace) -> int:
     """`curation run`."""
+    request = _request_of(args)
     recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
     plan = checked_plan(recipe)
+    if request is not None:
+        check_request(plan, request)
     live = sys.stderr.isatty() and not args.json
     progress = LiveProgress(Console(stderr=True)) if live else PlainProgress(sys.stderr)
     try:
-        result = curate(recipe, plan, args.out, args.runner, address=args.address, listener=progress)
+        result = curate(recipe, plan, args.out, args.runner, address=args.address, listener=progress, request=request)
     finally:
         if isinstance(progress, LiveProgress):
             progress.stop()
     summary = summarise(args.out, recipe, result)
-    sys.stdout.write(json.dumps(summary, indent=1) + "\n" if args.json else _summary_text(summary))
+    summary["revisit"] = revisit_summary(result)
+    text = _summary_text(summary) + revisit_text(result, request)
+    sys.stdout.write(json.dumps(summary, indent=1) + "\n" if args.json else text)
     return ExitCode.QUARANTINED if result.quarantined else ExitCode.DONE
+
+
+def _request_of(args: argparse.Namespace) -> RevisitRequest | None:
+    if args.refresh:
+        return REFRESH
+    return None if args.retry_failed is None else retry_request(args.retry_failed)
 
 
 def curate(
@@ -117,12 +143,17 @@ def curate(
     *,
     address: str | None = None,
     listener: Listener,
+    request: RevisitRequest | None = None,
 ) -> RunResult:
-    """Carries out a plan into a folder; what is committed there already is not done again."""
+    """Carries out a plan into a folder; what is committed there already is not done again.
+
+    Args:
+        request: What of it is to be asked for again all the same.
+    """
     store = Store(out)
     metrics = MetricsStream(store, datetime.now(UTC).strftime("%Y%m%dT%H%M%S"))
     runner = _make_runner(runner_name, recipe, address)
-    run = Run(recipe, plan, store, runner, Listeners(listener, metrics))
+    run = Run(recipe, plan, store, runner, Listeners(listener, metrics), request)
     try:
         return run.execute()
     except KeyboardInterrupt:
@@ -143,7 +174,9 @@ def _make_runner(name: RunnerName, recipe: Recipe, address: str | None) -> Runne
 
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
     """The end of a run as JSON values."""
-    funnel = make_funnel(open_ledger(out), [step.config.step_name for step in recipe.steps])
+    # Not by run.json: another driver on the folder may have begun a run since.
+    ledger = scan_ledger(Store(out), result.ledger)
+    funnel = make_funnel(ledger, [step.config.step_name for step in recipe.steps])
     return {
         "rows_in": funnel.rows_in,
         "kept": funnel.kept,

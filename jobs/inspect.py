@@ -21,6 +21,7 @@ from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
 from curation.storage.layout import RECIPE, committed_units
 from jobs.exit_codes import ExitCode
+from jobs.revisit_report import revisit_title, revisit_values
 
 _PIPE_WIDTH = 240
 
@@ -59,12 +60,20 @@ def status_command(args: argparse.Namespace) -> int:
                 "set_aside": list(item.quarantined),
             }
         )
-    state = {"recipe": record.recipe, "state": record.state, "rows": record.rows, "parts": record.parts, "items": items}
+    state = {
+        "recipe": record.recipe,
+        "state": record.state,
+        "revisit": revisit_values(record.revisit) if record.revisit else None,
+        "rows": record.rows,
+        "parts": record.parts,
+        "items": items,
+    }
     if args.json:
         _write_json(state)
         return ExitCode.DONE
     console = _console()
-    console.print(f"recipe {record.recipe}: {record.state}, {record.rows:,} rows in {record.parts:,} parts")
+    again = f" ({revisit_title(record.revisit)})" if record.revisit else ""
+    console.print(f"recipe {record.recipe}: {record.state}{again}, {record.rows:,} rows in {record.parts:,} parts")
     table = Table("item", "name", "units", "committed", "set aside")
     for entry in items:
         table.add_row(

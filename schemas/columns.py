@@ -61,6 +61,13 @@ def _source_columns() -> list[Column]:
         Column("key", pa.string(), "hash of source name, URL and caption; the sample's name in shards", nullable=False),
         Column("url", pa.string(), "where the image lies, as given by the source"),
         Column("caption", pa.string(), "alt-text as given by the source"),
+        Column(
+            "reference",
+            pa.string(),
+            "where the source has the image's bytes already, null where it has none",
+            role=Role.TRANSIENT,
+        ),
+        Column("reference_error", pa.string(), "why the source has no bytes, as it says itself", role=Role.TRANSIENT),
     ]
 
 
@@ -80,10 +87,28 @@ def _fetch_columns() -> list[Column]:
         Column("http_status", pa.int16(), "status of the last response, null when none came"),
         Column("final_url", pa.string(), "URL of the last response, after redirects"),
         Column("redirects", pa.int16(), "redirects followed", unit="hops"),
+        Column(
+            "redirect_chain", pa.list_(pa.string()), "URLs asked for before `final_url`, in order, null without one"
+        ),
         Column("content_type", pa.string(), "Content-Type of the last response, as sent"),
         Column("body_bytes", pa.int64(), "length of the body after content decoding", unit="bytes"),
+        Column("etag", pa.string(), "ETag of the response that brought the body, as sent"),
+        Column("last_modified", pa.string(), "Last-Modified of the response that brought the body, as sent"),
+        Column("sha256", pa.string(), "SHA-256 of the body, hexadecimal"),
         Column("fetch_attempts", pa.int16(), "requests made for the row", role=Role.VOLATILE),
         Column("fetch_s", pa.float32(), "time from first attempt to last byte", role=Role.VOLATILE, unit="s"),
+        Column(
+            "dns_s",
+            pa.float32(),
+            "name resolution of the last request, 0 if it was known",
+            role=Role.VOLATILE,
+            unit="s",
+        ),
+        Column(
+            "connect_s", pa.float32(), "connecting and TLS, 0 on a connection kept open", role=Role.VOLATILE, unit="s"
+        ),
+        Column("first_byte_s", pa.float32(), "from request sent to response headers", role=Role.VOLATILE, unit="s"),
+        Column("body_s", pa.float32(), "from response headers to last byte", role=Role.VOLATILE, unit="s"),
     ]
 
 
@@ -98,7 +123,7 @@ def _image_columns() -> list[Column]:
         Column("original_width", pa.int32(), "width before resizing, orientation applied", unit="px"),
         Column("original_height", pa.int32(), "height before resizing, orientation applied", unit="px"),
         Column("original_kept", pa.bool_(), "`image` is the body unchanged: nothing had to be done"),
-        Column("sha256", pa.string(), "SHA-256 of the body, hexadecimal"),
+        Column("decode_s", pa.float32(), "decoding, resizing and encoding", role=Role.VOLATILE, unit="s"),
         Column("pdq", pa.string(), "PDQ perceptual hash of `image`, 256 bits, hexadecimal"),
         Column("pdq_inner", pa.string(), "PDQ hash of the inner part of `image`, near the hashes of its crops"),
         Column("pdq_quality", pa.int16(), "PDQ quality: below 50 the hash says little", unit="0 to 100"),

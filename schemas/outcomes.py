@@ -29,6 +29,7 @@ class FailureReason(StrEnum):
     CONNECTION_FAILED = "connection_failed"
     TLS_FAILED = "tls_failed"
     CONNECT_TIMEOUT = "connect_timeout"
+    HOST_DOWN = "host_down"
     # The response.
     READ_TIMEOUT = "read_timeout"
     TOTAL_TIMEOUT = "total_timeout"
@@ -47,6 +48,11 @@ class FailureReason(StrEnum):
     EMPTY_BODY = "empty_body"
     TRUNCATED_BODY = "truncated_body"
     BAD_CONTENT_ENCODING = "bad_content_encoding"
+    HASH_MISMATCH = "hash_mismatch"
+    # References that are no web addresses: files, object stores, hubs.
+    REFERENCE_NOT_FOUND = "reference_not_found"
+    REFERENCE_DENIED = "reference_denied"
+    REFERENCE_FAILED = "reference_failed"
     # What the site's owner asks for.
     ROBOTS_DISALLOWED = "robots_disallowed"
     OPTED_OUT = "opted_out"
@@ -54,12 +60,34 @@ class FailureReason(StrEnum):
     NOT_AN_IMAGE = "not_an_image"
     UNSUPPORTED_FORMAT = "unsupported_format"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_FRAMES = "too_many_frames"
     TRUNCATED_IMAGE = "truncated_image"
     CORRUPT_IMAGE = "corrupt_image"
     ENCODE_FAILED = "encode_failed"
+    DECODER_CRASH = "decoder_crash"
     # The models.
     NON_FINITE_SCORE = "non_finite_score"
     EMPTY_GENERATION = "empty_generation"
     # The engine.
     DEADLINE = "deadline"
     QUARANTINED = "quarantined"
+
+
+TEMPORARY = frozenset(
+    {
+        FailureReason.DNS_FAILED,
+        FailureReason.CONNECTION_REFUSED,
+        FailureReason.CONNECTION_RESET,
+        FailureReason.CONNECTION_FAILED,
+        FailureReason.CONNECT_TIMEOUT,
+        FailureReason.HOST_DOWN,
+        FailureReason.READ_TIMEOUT,
+        FailureReason.TOTAL_TIMEOUT,
+        FailureReason.HTTP_TOO_MANY_REQUESTS,
+        FailureReason.HTTP_SERVER_ERROR,
+        FailureReason.TRUNCATED_BODY,
+        FailureReason.REFERENCE_FAILED,
+        FailureReason.DEADLINE,
+    }
+)
+"""Failures that say nothing of the row but that it could not be reached just now."""

@@ -26,20 +26,79 @@ class FileRecord(Record):
     sha256: str
 
 
+class PoolFile(FileRecord):
+    """A file of the pool, as one commit counts it.
+
+    Attributes:
+        revisit: Number of the newest revisit when its rows were measured, 0 before the first.
+        without: Rows that the file holds and the commit does not count: another file of the commit holds their
+            newest measurement, or they are not alive.
+    """
+
+    revisit: int = 0
+    without: tuple[int, ...] = ()
+
+
+class Revisited(Record):
+    """What a revisit came to, in rows that were measured before.
+
+    Attributes:
+        asked: Rows asked for again.
+        failed_before: Those that had failed, by reason.
+        unchanged: They are what they were, so their earlier measurement stays.
+        unreached: They could not be asked just now and were fine before, so their earlier measurement stays.
+        healed: They had failed and no longer do.
+        lost: They had not failed and do now.
+    """
+
+    asked: int = 0
+    failed_before: dict[str, int] = {}
+    unchanged: int = 0
+    unreached: int = 0
+    healed: int = 0
+    lost: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Rows that are others than they were."""
+        return self.asked - self.unchanged - self.unreached
+
+    def __add__(self, other: Revisited) -> Revisited:
+        """The sum of two."""
+        reasons = [*self.failed_before, *other.failed_before]
+        counts = {name: self.failed_before.get(name, 0) + other.failed_before.get(name, 0) for name in reasons}
+        return Revisited(
+            asked=self.asked + other.asked,
+            failed_before=counts,
+            unchanged=self.unchanged + other.unchanged,
+            unreached=self.unreached + other.unreached,
+            healed=self.healed + other.healed,
+            lost=self.lost + other.lost,
+        )
+
+
 class PartCommit(Record):
     """The commit of one part of one phase. Its existence makes the files part of the run.
+
+    Every row that was alive when the phase began is counted by exactly one of the files.
 
     Attributes:
         rows_in: Rows that were alive when the phase began.
         rows_measured: Rows measured for this commit; the others were measured for an earlier one.
         files: What holds the rows, the reused files of earlier commits first.
+        revisit: Number of the newest revisit at the time; none up to it asks for any of the rows again.
+        editions: Fingerprint of which rows were measured at which revisit, None where none was since the first.
+        revisited: What the revisits came to that this commit carries out.
     """
 
     version: Literal[1] = 1
     part: int
     rows_in: int
     rows_measured: int
-    files: tuple[FileRecord, ...]
+    files: tuple[PoolFile, ...]
+    revisit: int = 0
+    editions: str | None = None
+    revisited: Revisited | None = None
 
 
 class DecisionCommit(Record):
@@ -69,6 +128,29 @@ class UnitCommit(Record):
     files: tuple[FileRecord, ...]
 
 
+class Revisit(Record):
+    """A request to ask again for some of what was measured before it was made.
+
+    Attributes:
+        number: Revisits of a folder are numbered from 1; the number serves as the time of every measurement.
+        reasons: Of a retry: rows that failed for one of these are asked for again. A refresh asks for every row.
+        phases: Fingerprints of the steps of those phases that it is meant for.
+    """
+
+    version: Literal[1] = 1
+    number: int
+    kind: Literal["retry", "refresh"]
+    reasons: tuple[str, ...] = ()
+    phases: tuple[str, ...]
+
+
+class RevisitEnd(Record):
+    """Says that a run has carried out a revisit to its end."""
+
+    version: Literal[1] = 1
+    number: int
+
+
 class UnitReport(Record):
     """What a worker tells the driver of one part or unit.
 
@@ -78,6 +160,7 @@ class UnitReport(Record):
         rejected: Rows that ended here, by rule.
         failed: Rows that ended here, by reason.
         seconds: Time in each step.
+        revisited: What became of the rows that were asked for again.
         error: Why the unit is not committed, None if it is.
         fatal: The error is corruption: trying again cannot help, and going on would hide it.
     """
@@ -90,6 +173,7 @@ class UnitReport(Record):
     failed: dict[str, int] = {}
     bytes_written: int = 0
     seconds: dict[str, float] = {}
+    revisited: Revisited | None = None
     error: str | None = None
     fatal: bool = False
 
@@ -114,6 +198,7 @@ class RunRecord(Record):
         items: As far as the run has come.
         ledger: Folder of the ledger, once it is whole.
         shards: Folder of the delivery, once it is whole.
+        revisit: The retry or refresh that the run carries out, None where all of them had been carried out before.
     """
 
     version: Literal[1] = 1
@@ -125,3 +210,4 @@ class RunRecord(Record):
     items: tuple[RunItem, ...] = ()
     ledger: str | None = None
     shards: str | None = None
+    revisit: Revisit | None = None

@@ -10,9 +10,11 @@ from stages.deliver.shards import WriteShards
 from stages.encode.alignment import ScoreAlignment
 from stages.fetch.decode import DecodeImages
 from stages.fetch.images import FetchImages
+from stages.fetch.read_img2dataset import ReadImg2dataset
 from stages.fingerprint.images import Fingerprint
 from stages.select.deduplicate import Deduplicate
 from stages.select.select import Select
+from stages.sources.img2dataset_output import Img2datasetOutput
 from stages.sources.url_table import UrlTable
 from stages.text.rules import TextRules
 
@@ -22,8 +24,8 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 
 
 CATALOGUE = Catalogue(
-    sources=_by_kind(UrlTable),
-    stages=_by_kind(TextRules, FetchImages, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
+    sources=_by_kind(UrlTable, Img2datasetOutput),
+    stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
     exchanges=_by_kind(Deduplicate, Select),
     sinks=_by_kind(WriteShards),
 )

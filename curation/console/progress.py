@@ -26,6 +26,8 @@ class _Tally:
         self.failed = 0
         self.rejected = 0
         self.set_aside = 0
+        self.asked_again = 0
+        self.unchanged = 0
 
     def add(self, report: UnitReport) -> None:
         self.units += 1
@@ -34,6 +36,9 @@ class _Tally:
         self.failed += sum(report.failed.values())
         self.rejected += sum(report.rejected.values())
         self.set_aside += report.error is not None
+        if report.revisited is not None:
+            self.asked_again += report.revisited.asked
+            self.unchanged += report.revisited.unchanged
 
     @property
     def rows_per_s(self) -> float:
@@ -48,6 +53,8 @@ class _Tally:
 
     def numbers(self) -> str:
         text = f"{self.rows_per_s:,.0f} rows/s, kept {self.kept:,}, rejected {self.rejected:,}, failed {self.failed:,}"
+        if self.asked_again:
+            text += f", asked again {self.asked_again:,}, unchanged {self.unchanged:,}"
         return text + (f", set aside {self.set_aside}" if self.set_aside else "")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from curation.contracts.config import StepConfig
 from curation.contracts.resources import ONE_CPU, Resources
+from curation.contracts.shared import SharedLink, SharedSpec
 from schemas.columns import COLUMNS
 
 
@@ -28,6 +29,9 @@ class StageSpec:
             any chunks, in any order, as they arrive.
         decides: It only judges cheap columns. Its phase ends behind it, so that changing one of
             its bounds repeats nothing that was measured later.
+        revisits: Columns of its own output (`adds`, none of them transient) that it is given back when a
+            row is asked for again; see `earlier_values`. `curation run --refresh` asks the phases of such
+            stages for all of their rows again.
     """
 
     kind: str
@@ -37,6 +41,25 @@ class StageSpec:
     resources: Resources = ONE_CPU
     rowwise: bool = False
     decides: bool = False
+    revisits: tuple[str, ...] = ()
+
+
+_EARLIER = "earlier:"
+
+
+def earlier_name(column: str) -> str:
+    """The name under which a stage is given what it returned for a column before."""
+    return f"{_EARLIER}{column}"
+
+
+def earlier_values(table: pa.Table, column: str) -> list[Any]:
+    """What a stage that `revisits` a column returned for it before, None for a row of which there is nothing.
+
+    Only a refresh gives the stage anything back. A row that turns out to be what it was gets the mark
+    `unchanged`, and all that was measured of it stays.
+    """
+    name = earlier_name(column)
+    return list(table[name].to_pylist()) if name in table.column_names else [None] * table.num_rows
 
 
 class Stage(ABC):
@@ -64,6 +87,14 @@ class Stage(ABC):
         Raises:
             RecipeError: With the remedy.
         """
+
+    @property
+    def shared(self) -> SharedSpec | None:
+        """What all workers of the step share, wherever they run; None for nothing."""
+        return None
+
+    def connect(self, link: SharedLink) -> None:  # noqa: B027 - most stages share nothing
+        """Called once on the worker, before `setup`, where `shared` is not None. Not called outside a runner."""
 
     def setup(self) -> None:  # noqa: B027 - most stages have nothing to set up
         """Called once on the worker, before the first part: loads models, opens sessions."""

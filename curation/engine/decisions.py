@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from curation.storage.column_groups import write_columns
 from curation.storage.layout import DecisionLayout
 from curation.storage.store import Store
 from schemas.columns import COLUMNS
-from schemas.records import DecisionCommit
+from schemas.records import DecisionCommit, PartCommit, PoolFile
 
 
 def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
@@ -53,11 +53,33 @@ def _item_frame(lineage: Lineage, item: MeasuredItem | DecidedItem) -> pl.LazyFr
     store = lineage.store.child(item.layout.folder)
     if isinstance(item, DecidedItem):
         return scan(store, [item.commit.file.path])
-    paths = dict.fromkeys(file.path for commit in lineage.part_commits(item) for file in commit.files)
-    if not paths:
+    frames = []
+    for files in _without_overlap(lineage.part_commits(item)):
+        frame = scan(store, [file.path for file in files])
+        without = [row for file in files for row in file.without]
+        if without:
+            frame = frame.join(pl.LazyFrame({"row": without}, {"row": pl.Int64}), on="row", how="anti")
+        frames.append(frame)
+    if not frames:
         empty = lineage.schema_of(["row", "key", *item.columns]).empty_table()
         return pl.from_arrow(empty).lazy()  # type: ignore[union-attr]
-    return scan(store, list(paths))
+    return pl.concat(frames) if len(frames) > 1 else frames[0]
+
+
+def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
+    """All files of the commits, in groups in which one may leave out what no other of the group is to give.
+
+    The rows that a file leaves out are given by another file of the same commit: the two are in different groups.
+    """
+    whole: list[PoolFile] = []
+    groups: list[list[PoolFile]] = []
+    for commit in commits:
+        whole += [file for file in commit.files if not file.without]
+        for place, file in enumerate(file for file in commit.files if file.without):
+            if place == len(groups):
+                groups.append([])
+            groups[place].append(file)
+    yield from (group for group in (whole, *groups) if group)
 
 
 def scan(store: Store, paths: Sequence[str]) -> pl.LazyFrame:

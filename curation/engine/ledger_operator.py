@@ -50,7 +50,7 @@ class LedgerOperator(Operator):
         start, stop = self._lineage.bounds(part)
         rows = np.arange(start, stop, dtype=np.int64)
         ends = _Ends(rows)
-        values = self._lineage.source_rows(part)
+        values = _kept_columns(self._lineage.source_rows(part))
         for item in self._lineage.items:
             alive = ends.alive
             known = self._alive_values(item, part, alive)
@@ -81,6 +81,12 @@ class LedgerOperator(Operator):
 
 
 _END_FIELDS = [COLUMNS[name].field for name in END_COLUMNS]
+
+
+def _kept_columns(rows: pa.Table) -> pa.Table:
+    """Without what the source gives to stages alone, such as the places where it has the bytes."""
+    passing = [name for name in rows.column_names if name in COLUMNS and COLUMNS[name].role is Role.TRANSIENT]
+    return rows.drop_columns(passing)
 
 
 def _scalars(item: MeasuredItem | DecidedItem) -> list[str]:

@@ -14,7 +14,7 @@ from curation.storage.column_groups import read_columns
 from curation.storage.layout import SOURCE_WORKSPACE, DecisionLayout, PhaseLayout
 from curation.storage.store import Store
 from schemas.columns import COLUMNS
-from schemas.records import DecisionCommit, PartCommit
+from schemas.records import DecisionCommit, PartCommit, PoolFile
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,28 @@ class Lineage:
             return read_columns(folder, item.commit.file, columns, rows).select(["row", *columns])
         commit = self.part_commit(item, part)
         folder = self.store.child(item.layout.folder)
-        tables = [read_columns(folder, file, columns, rows) for file in commit.files] if commit else []
+        tables = (
+            [read_columns(folder, file, columns, counted_rows(file, rows)) for file in commit.files] if commit else []
+        )
         if not tables:
             return self.schema_of(dict.fromkeys(["row", *columns])).empty_table()
         return pa.concat_tables(tables, promote_options="default").select(["row", *columns])
+
+    def editions(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> np.ndarray:
+        """At which revisit the newest of the columns of each row was measured: (n,) int64, 0 before the first."""
+        # Of the source there are no editions, though phases persist some of it: it is part of every measure.
+        wanted = set(columns) - set(self.index.columns.names)
+        newest = np.zeros(len(rows), np.int64)
+        for item in self.items:
+            if isinstance(item, DecidedItem) or not wanted & set(item.columns):
+                continue
+            commit = self.part_commit(item, part)
+            for file in commit.files if commit else ():
+                if file.revisit:
+                    held = read_columns(self.store.child(item.layout.folder), file, [], counted_rows(file, rows))
+                    places = np.searchsorted(rows, held["row"].to_numpy())
+                    newest[places] = np.maximum(newest[places], file.revisit)
+        return newest
 
     def schema_of(self, columns: Iterable[str]) -> pa.Schema:
         """The Arrow schema of columns, those that the source carries along included."""
@@ -143,6 +161,11 @@ class Lineage:
                     raise CorruptionError(f"{folder}: holds nothing of row {missing[0]} of part {part}, which is alive")
                 table = _joined(table, values, made)
         return table.select([name for name in dict.fromkeys(["row", "key", *wanted]) if name in table.column_names])
+
+
+def counted_rows(file: PoolFile, rows: np.ndarray) -> np.ndarray:
+    """Those of the rows whose measurement is to be read from the file, if it holds them at all: (n,) int64, sorted."""
+    return rows[~np.isin(rows, file.without)] if file.without else rows
 
 
 def _joined(table: pa.Table, values: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
 
 from curation.contracts.resources import Resources
+from curation.contracts.shared import SharedLink, SharedSpec
 from schemas.records import UnitReport
 
 
@@ -31,6 +32,14 @@ class Operator(ABC):
 
     name: str
     resources: Resources
+
+    @property
+    def shared(self) -> Mapping[str, SharedSpec]:
+        """What all workers of the operator share, by names that mean something to the operator alone."""
+        return {}
+
+    def connect(self, links: Mapping[str, SharedLink]) -> None:  # noqa: B027 - most operators share nothing
+        """Called once on the worker, before `setup`, with a link for each name of `shared`."""
 
     def setup(self) -> None:  # noqa: B027 - most operators have nothing to set up
         """Called once on the worker."""

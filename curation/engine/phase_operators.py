@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from curation.contracts.resources import Resources
-from curation.contracts.stage import Stage
+from curation.contracts.shared import SharedLink, SharedSpec
+from curation.contracts.stage import Stage, earlier_name
+from curation.engine.earlier_rows import EarlierRows, earlier_rows
 from curation.engine.operator import Handover, Operator
-from curation.engine.part_commit import commit_part, take_over
+from curation.engine.part_commit import commit_part
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
 
@@ -58,6 +60,18 @@ class PhaseOperator(Operator):
         self._first = first
         self._last = last
 
+    @property
+    def shared(self) -> Mapping[str, SharedSpec]:
+        """What the stages share, by the names of their steps."""
+        specs = {stage.config.step_name: stage.shared for stage in self._chain.stages}
+        return {name: spec for name, spec in specs.items() if spec is not None}
+
+    def connect(self, links: Mapping[str, SharedLink]) -> None:
+        """Passes the links on to the stages."""
+        for stage in self._chain.stages:
+            if stage.config.step_name in links:
+                stage.connect(links[stage.config.step_name])
+
     def setup(self) -> None:
         """Sets up the stages."""
         self._chain.setup()
@@ -68,21 +82,40 @@ class PhaseOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Measures what is missing of a part and commits it."""
-        rows = self._work.lineage.live_rows(unit) if self._first or self._last else np.empty(0, np.int64)
-        if self._first or table is None:
-            taken = take_over(self._work, unit, rows)
-            missing = rows[~np.isin(rows, taken.rows, assume_unique=True)]
-            if not len(missing) and taken.files:
-                return Handover(report=commit_part(self._work, unit, rows, taken, done=None))
-            table = self._work.lineage.columns_of(unit, missing, (*self._work.phase.needs, *self._work.phase.persists))
+        # Between the first worker and the last one, another run may have committed some of the rows.
+        earlier = self._earlier(unit) if self._first or self._last else None
+        if earlier is not None and self._first:
+            if earlier.files and earlier.settled.all():
+                return Handover(report=commit_part(self._work, unit, earlier, done=None))
+            table = rows_to_measure(self._work, unit, earlier)
+        if table is None:
+            raise AssertionError("only the first operator of a phase gets no table")
         before = _seconds_of(table)
         done = self._chain.run(table, unit)
         seconds = {**before, **{name: round(spent, 4) for name, spent in self._chain.seconds.items()}}
-        if not self._last:
+        if earlier is None or not self._last:
             return Handover(table=done.replace_schema_metadata({_SECONDS: json.dumps(seconds)}))
-        if not self._first:
-            taken = take_over(self._work, unit, rows, done["row"].to_numpy())
-        return Handover(report=commit_part(self._work, unit, rows, taken, done=done, seconds=seconds))
+        return Handover(report=commit_part(self._work, unit, earlier, done=done, seconds=seconds))
+
+    def _earlier(self, part: int) -> EarlierRows:
+        return earlier_rows(self._work, part, self._work.lineage.live_rows(part))
+
+
+def rows_to_measure(work: PhaseWork, part: int, earlier: EarlierRows) -> pa.Table:
+    """The rows of a part that no commit settles, with what the phase reads, and what its stages are given back."""
+    missing = ~earlier.settled
+    phase = work.phase
+    table = work.lineage.columns_of(part, earlier.rows[missing], (*phase.needs, *phase.persists))
+    columns = list(dict.fromkeys(name for stage in phase.stages for name in stage.spec.revisits))
+    # What a row that failed had then must not make it count as unchanged now: it is asked for as if for the first time.
+    again = missing & earlier.refreshed & ~earlier.had_failed
+    if columns and again.any():
+        values = earlier.values(work, again, columns)
+        places = np.searchsorted(values["row"].to_numpy(), table["row"].to_numpy())
+        indices = pa.array(np.minimum(places, len(values) - 1), pa.int64(), mask=~again[missing])
+        for name in columns:
+            table = table.append_column(earlier_name(name), values[name].take(indices))
+    return table
 
 
 def _seconds_of(table: pa.Table) -> dict[str, float]:

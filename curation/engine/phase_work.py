@@ -9,6 +9,7 @@ from curation.engine.stage_chain import END_COLUMNS
 from curation.plan.phases import Phase
 from curation.storage.layout import PhaseLayout
 from curation.storage.store import Store
+from schemas.records import Revisit
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,16 @@ class PhaseWork:
     Attributes:
         lineage: Everything before the phase.
         siblings: Folders of commits of the same measure under other scopes, whose rows are taken over.
+        revisit: Number of the newest revisit of the run's folder, 0 before the first.
+        revisits: Those that are meant for the phase, oldest first.
     """
 
     lineage: Lineage
     phase: Phase
     layout: PhaseLayout
     siblings: tuple[PhaseLayout, ...] = ()
+    revisit: int = 0
+    revisits: tuple[Revisit, ...] = ()
 
     @property
     def store(self) -> Store:

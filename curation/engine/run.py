@@ -19,6 +19,7 @@ from curation.engine.operator import Operator, Runner
 from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork
+from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
@@ -35,34 +36,48 @@ from curation.storage.layout import (
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
-from schemas.records import DecisionCommit, FileRecord, RunItem, RunRecord, UnitCommit, UnitReport
+from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
 
-LIGHT_ROWS = {"phase": 0, "deciding": 100_000, "taking_over": 500_000, "delivery": 4_000, "ledger": 500_000}
+LIGHT_ROWS = {"phase": 0, "deciding": 100_000, "taking_over": 500_000, "delivery": 10_000, "ledger": 500_000}
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to: `quarantined` are (phase, part) that failed as often as is allowed."""
+    """What a run came to.
+
+    Attributes:
+        quarantined: (phase, part) that failed as often as is allowed.
+        revisit: The retry or refresh that the run carried out to its end, None if there was none.
+        revisited: What came of it, whichever run did it.
+    """
 
     rows: int
     ledger: str
     shards: str | None
     quarantined: tuple[tuple[str, int], ...] = ()
+    revisit: Revisit | None = None
+    revisited: Revisited = field(default_factory=Revisited)
 
 
 @dataclass
 class Run:
-    """One carrying out of a plan into a folder."""
+    """One carrying out of a plan into a folder.
+
+    Attributes:
+        request: What to ask again for.
+    """
 
     recipe: Recipe
     plan: Plan
     store: Store
     runner: Runner
     listener: Listener
+    request: RevisitRequest | None = None
     _items: list[RunItem] = field(default_factory=list)
     _quarantined: list[tuple[str, int]] = field(default_factory=list)
     _record: RunRecord | None = None
+    _revisited: Revisited = field(default_factory=Revisited)
 
     def execute(self) -> RunResult:
         """Does whatever is not committed yet.
@@ -76,6 +91,8 @@ class Run:
         index = source.index(self.store.child(SOURCE_WORKSPACE))
         settings = self.recipe.run
         lineage = Lineage(self.store, source, index, settings.part_rows)
+        layout = layout_fingerprint(index.fingerprint, settings.part_rows)
+        revisits = self._revisits(layout)
         self._save_recipe()
         self._record = RunRecord(
             recipe=self.recipe.name,
@@ -83,9 +100,10 @@ class Run:
             rows=index.rows,
             parts=lineage.parts,
             part_rows=settings.part_rows,
+            revisit=revisits.open,
         )
         self._save("running")
-        prints = Fingerprints(self.plan, layout_fingerprint(index.fingerprint, settings.part_rows))
+        prints = Fingerprints(self.plan, layout, revisits.known)
         for item in self.plan.items:
             lineage = (
                 self._measure(item, lineage, prints) if isinstance(item, Phase) else self._decide(item, lineage, prints)
@@ -96,8 +114,15 @@ class Run:
             delivered = prints.delivery(self.plan.sink)
             lineage, shards = self._deliver(lineage, delivered)
         ledger = self._write_ledger(lineage, delivered)
+        revisits.end()
         self._save("finished", ledger=ledger, shards=shards)
-        return RunResult(index.rows, ledger, shards, tuple(self._quarantined))
+        return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
+
+    def _revisits(self, layout: str) -> Revisits:
+        revisits = Revisits(self.store, self.plan, layout)
+        if self.request is not None:
+            revisits.request(self.request)
+        return revisits
 
     def interrupted(self) -> None:
         """Notes that the run was ended on purpose; everything committed is kept."""
@@ -107,7 +132,7 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(lineage, phase, layout, self._siblings(layout))
+        work = PhaseWork(lineage, phase, layout, self._siblings(layout), prints.newest_revisit, both.revisits)
         item = RunItem(
             kind="phase",
             name=phase.name,
@@ -123,8 +148,15 @@ class Run:
             light=lineage.index.rows <= LIGHT_ROWS["deciding" if deciding else "phase"],
             take_over=self._take_over(work),
         )
-        prints.end_phase(both, quarantined)
-        return lineage.then(MeasuredItem(layout, work.columns))
+        measured = MeasuredItem(layout, work.columns)
+        prints.end_phase(both, quarantined, self._editions(lineage, measured) if both.revisits else {})
+        return lineage.then(measured)
+
+    def _editions(self, lineage: Lineage, measured: MeasuredItem) -> dict[int, str]:
+        """Of the parts in which a revisit changed something: which rows, as a fingerprint."""
+        commits = lineage.part_commits(measured)
+        self._revisited = sum((commit.revisited for commit in commits if commit.revisited), self._revisited)
+        return {commit.part: commit.editions for commit in commits if commit.editions}
 
     def _take_over(self, work: PhaseWork) -> Callable[[int], UnitReport | None] | None:
         """How to commit, without a worker, a part that was measured whole under another scope."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation.contracts.marks import MARK_COLUMNS
-from curation.contracts.stage import Stage, StreamingStage
+from curation.contracts.stage import Stage, StreamingStage, earlier_name
 from curation.engine.stage_contract import WaitingRows, check_result
 from schemas.columns import COLUMNS, Role, schema_of
 from schemas.outcomes import Outcome
@@ -118,7 +118,8 @@ class StageChain:
 
     @staticmethod
     def _input_of(stage: Stage, alive: pa.Table) -> pa.Table:
-        return alive.select(list(dict.fromkeys(["row", "key", *stage.spec.requires])))
+        earlier = [name for name in map(earlier_name, stage.spec.revisits) if name in alive.column_names]
+        return alive.select(list(dict.fromkeys(["row", "key", *stage.spec.requires, *earlier])))
 
     def _merge(self, index: int, rows: pa.Table, result: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
         """Adds a stage's columns to its rows, moves the marked ones to `ended` and returns the others."""

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.contracts.marks import MARK_COLUMNS
-from curation.contracts.stage import Stage
+from curation.contracts.marks import MARK_COLUMNS, UNCHANGED
+from curation.contracts.stage import Stage, earlier_name
 from curation.errors import StageError
 from schemas.columns import COLUMNS
 from schemas.outcomes import FailureReason, Outcome
@@ -58,11 +58,13 @@ def check_result(stage: Stage, rows: pa.Table, result: pa.Table, part: int) -> N
         if result.schema.field(added).type != expected:
             found = result.schema.field(added).type
             raise StageError(f"the column {added} is {found}, not {expected}", stage=name, part=part)
-    known = {"row", "key", *stage.spec.requires, *stage.spec.adds, *MARK_COLUMNS}
+    earlier = [earlier_name(column) for column in stage.spec.revisits]
+    known = {"row", "key", *stage.spec.requires, *stage.spec.adds, *MARK_COLUMNS, *earlier}
     unknown = [column for column in result.column_names if column not in known]
     if unknown:
         raise StageError(f"added columns that it does not declare: {', '.join(unknown)}", stage=name, part=part)
     _check_marks(result, name, part)
+    _check_unchanged(rows.select([name for name in earlier if name in rows.column_names]), result, name, part)
 
 
 def _check_is_table(result: object, step: str, part: int) -> None:
@@ -85,11 +87,25 @@ def _check_marks(result: pa.Table, step: str, part: int) -> None:
         raise StageError(f"gave {', '.join(present)} of the marks alone; use `with_marks`", stage=step, part=part)
     if all(result[name].null_count == result.num_rows for name in ("outcome", "reason")):
         return
-    marked = result["outcome"].is_valid()
+    ended = pc.and_(result["outcome"].is_valid(), pc.not_equal(result["outcome"], UNCHANGED).fill_null(True))
     outcomes = set(result["outcome"].drop_null().unique().to_pylist())
-    if outcomes - {Outcome.REJECTED, Outcome.FAILED} or not marked.equals(result["reason"].is_valid()):
+    if outcomes - {Outcome.REJECTED, Outcome.FAILED, UNCHANGED} or not ended.equals(result["reason"].is_valid()):
         raise StageError("marked rows must be rejected or failed, each with a reason", stage=step, part=part)
     failures = result.filter(pc.equal(result["outcome"], Outcome.FAILED.value))["reason"].unique().to_pylist()
     unknown = sorted(set(failures) - {reason.value for reason in FailureReason})
     if unknown:
         raise StageError(f"failed rows for {', '.join(unknown)}, which is no FailureReason", stage=step, part=part)
+
+
+def _check_unchanged(earlier: pa.Table, result: pa.Table, step: str, part: int) -> None:
+    """Only a row of which the stage was given something can be what it was."""
+    if "outcome" not in result.column_names:
+        return
+    unchanged = np.array(pc.equal(result["outcome"], UNCHANGED).fill_null(False))
+    known = np.zeros(result.num_rows, dtype=bool)
+    for column in earlier.columns:
+        known |= np.array(column.is_valid())
+    baseless = result["row"].to_numpy()[unchanged & ~known]
+    if len(baseless):
+        message = f"marked row {baseless[0]} unchanged without having been given anything earlier of it"
+        raise StageError(message, stage=step, part=part)

@@ -38,6 +38,8 @@ def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> b
             return bytes(data)
         return _encode_with_opencv(pixels, image_format, quality)
     except (ValueError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
+            raise MemoryError from error
         raise _encode_failure(width, height, image_format) from error
 
 

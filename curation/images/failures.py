@@ -29,6 +29,11 @@ def corrupt(detail: str) -> ImageFailure:
     return ImageFailure(FailureReason.CORRUPT_IMAGE, detail)
 
 
+def too_many_frames(most: int) -> ImageFailure:
+    """The failure of an animation, or a file of many pages, that is longer than any that is looked at."""
+    return ImageFailure(FailureReason.TOO_MANY_FRAMES, f"more than {most}")
+
+
 def unsupported(detail: str) -> ImageFailure:
     """The failure of an image in a format, or a corner of a format, that is not decoded."""
     return ImageFailure(FailureReason.UNSUPPORTED_FORMAT, detail)

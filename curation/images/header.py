@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_FRAMES = 10_000
+"""Readers of headers stop counting here: a file with more is refused, and costs no more than one with so many."""
+MAX_BLOCKS = 200_000
+"""Most blocks, chunks or segments of a file: beyond, it was made to keep its reader busy."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
@@ -17,6 +22,7 @@ class ImageHeader:
         plain: One frame of RGB with 8 bits a channel and without transparency: every program shows the same.
         channels: Stored colour components, 0 where it does not matter.
         deep: More than 8 bits a channel.
+        frames: Pictures in the file, of which the first is decoded.
     """
 
     format: str
@@ -26,6 +32,7 @@ class ImageHeader:
     plain: bool = False
     channels: int = 0
     deep: bool = False
+    frames: int = 1
 
     @property
     def upright_size(self) -> tuple[int, int]:

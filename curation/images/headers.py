@@ -13,6 +13,9 @@ from curation.images.pillow_files import read_avif_header, read_bmp_header, read
 from curation.images.png_file import read_png_header
 from curation.images.webp_file import read_webp_header
 
+_LONGEST_SIDE_PX = (1 << 31) - 1
+"""Formats with larger numbers forbid them, and the columns hold no larger ones."""
+
 _READERS: Mapping[str, Callable[[bytes], ImageHeader]] = {
     "jpg": read_jpeg_header,
     "png": read_png_header,
@@ -31,6 +34,6 @@ def read_header(body: bytes) -> ImageHeader:
         ImageFailure: `not_an_image`, `unsupported_format`, `truncated_image` or `corrupt_image`.
     """
     header = _READERS[image_format(body)](body)
-    if header.width < 1 or header.height < 1:
+    if not (1 <= header.width <= _LONGEST_SIDE_PX and 1 <= header.height <= _LONGEST_SIDE_PX):
         raise corrupt(f"{header.width} x {header.height} pixels")
     return header

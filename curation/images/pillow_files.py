@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Literal
 
-from PIL import Image
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
 
-from curation.images.failures import corrupt, truncated, unsupported
-from curation.images.header import ImageHeader
+from curation.images.failures import corrupt, too_many_frames, truncated, unsupported
+from curation.images.header import MAX_BLOCKS, MAX_FRAMES, ImageHeader
 
 # Pillow warns of what it mends (odd EXIF, palettes with transparency): of every file anew, and to no end here.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-PILLOW_NAMES = {"png": "PNG", "gif": "GIF", "webp": "WEBP", "bmp": "BMP", "tiff": "TIFF", "avif": "AVIF"}
+# Its default, a thread for each processor, makes the memory that a file takes depend on the machine.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+_PLUGINS: Mapping[str, type[ImageFile]] = {
+    "png": PngImagePlugin.PngImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+}
+"""All of Pillow that ever sees a file. `Image.open` would load every plugin that is installed and choose by itself."""
 
 _ORIENTATION_TAG = 274
 _PLACES_AND_LENGTHS = ((273, 279), (324, 325))
@@ -23,7 +36,7 @@ _UNBOUNDED_MODES = frozenset({"I", "F"})
 """32 bits a channel: nothing says which value is white."""
 
 
-def open_picture(body: bytes, image_format: str) -> Image.Image:
+def open_picture(body: bytes, image_format: str) -> ImageFile:
     """The picture as Pillow opens it: its header is read, its pixels are not.
 
     No decoder but that of the given format looks at the file.
@@ -32,7 +45,9 @@ def open_picture(body: bytes, image_format: str) -> Image.Image:
         ImageFailure: Pillow cannot make sense of the header.
     """
     try:
-        return Image.open(io.BytesIO(body), formats=(PILLOW_NAMES[image_format],))
+        return _PLUGINS[image_format](io.BytesIO(body))
+    except MemoryError:
+        raise
     except Image.DecompressionBombError as error:
         raise unsupported("too many pixels for Pillow") from error
     except Exception as error:
@@ -44,6 +59,8 @@ def load_picture(picture: Image.Image) -> None:
     try:
         picture.load()
     except Exception as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            raise MemoryError from error
         # Of the other formats it is known by now that the file is there to its end.
         if picture.format in ("BMP", "TIFF") and ("truncated" in str(error) or isinstance(error, EOFError)):
             raise truncated("pixels") from error
@@ -58,32 +75,63 @@ def read_bmp_header(body: bytes) -> ImageHeader:
 
 def read_tiff_header(body: bytes) -> ImageHeader:
     """The header of a TIFF file; Pillow applies its orientation itself. Raises ImageFailure."""
-    _require_directory(body)
+    frames = _require_directories(body)
     picture = open_picture(body, "tiff")
     if picture.mode in _UNBOUNDED_MODES:
         raise unsupported(f"tiff of mode {picture.mode}")
-    tags = getattr(picture, "tag_v2", {})
     for place_tag, length_tag in _PLACES_AND_LENGTHS:
-        ends = zip(tags.get(place_tag, ()), tags.get(length_tag, ()), strict=False)
+        ends = zip(_numbers_of(picture, place_tag), _numbers_of(picture, length_tag), strict=False)
         if any(place + length > len(body) for place, length in ends):
             raise truncated("pixels lie beyond the end")
-    return ImageHeader("tiff", *picture.size, deep=picture.mode.startswith("I;16"))
+    return ImageHeader("tiff", *picture.size, deep=picture.mode.startswith("I;16"), frames=frames)
 
 
-def _require_directory(body: bytes) -> None:
-    """Raises ImageFailure if the first directory, or a value it refers to, lies beyond the end."""
+def _numbers_of(picture: ImageFile, tag: int) -> tuple[int, ...]:
+    try:
+        numbers = getattr(picture, "tag_v2", {}).get(tag, ())
+    except Exception as error:
+        raise corrupt(f"tag {tag}: {type(error).__name__}") from error
+    if not isinstance(numbers, tuple) or not all(isinstance(number, int) for number in numbers):
+        raise corrupt(f"tag {tag} is not of whole numbers")
+    return numbers
+
+
+def _require_directories(body: bytes) -> int:
+    """The number of directories, one for each picture.
+
+    Raises:
+        ImageFailure: The first directory or a value that it refers to lies beyond the end, its values
+            are longer than the file, or there are too many directories.
+    """
     order: Literal["little", "big"] = "little" if body[:2] == b"II" else "big"
     if int.from_bytes(body[2:4], order) == 43:
-        return  # BigTIFF: left to Pillow
+        return 1  # BigTIFF: left to Pillow
     place = int.from_bytes(body[4:8], order)
+    _require_values(body, place, order)
+    seen: set[int] = set()
+    while place and place not in seen and place + 2 <= len(body):
+        seen.add(place)
+        if len(seen) > MAX_FRAMES:
+            raise too_many_frames(MAX_FRAMES)
+        end = place + 2 + 12 * int.from_bytes(body[place : place + 2], order)
+        place = int.from_bytes(body[end : end + 4], order)
+    return max(1, len(seen))
+
+
+def _require_values(body: bytes, place: int, order: Literal["little", "big"]) -> None:
     entries = int.from_bytes(body[place : place + 2], order)
     if place + 2 + 12 * entries > len(body):
         raise truncated("ends within the directory")
+    total = 0
     for at in range(place + 2, place + 2 + 12 * entries, 12):
         kind, count = int.from_bytes(body[at + 2 : at + 4], order), int.from_bytes(body[at + 4 : at + 8], order)
         size = _TIFF_TYPE_BYTES.get(kind, 0) * count
         if size > 4 and int.from_bytes(body[at + 8 : at + 12], order) + size > len(body):
             raise truncated("a tag lies beyond the end")
+        total += size
+    # Thousands of tags that all refer to the same bytes would each get a copy of them.
+    if total > 2 * len(body):
+        raise corrupt("tags longer than the file")
 
 
 def read_avif_header(body: bytes) -> ImageHeader:
@@ -94,12 +142,17 @@ def read_avif_header(body: bytes) -> ImageHeader:
         orientation = int(picture.getexif().get(_ORIENTATION_TAG, 1))
     except Exception as error:
         raise corrupt(f"EXIF: {type(error).__name__}") from error
-    return ImageHeader("avif", *picture.size, orientation if 1 <= orientation <= 8 else 1)
+    frames = int(getattr(picture, "n_frames", 1))
+    if frames > MAX_FRAMES:
+        raise too_many_frames(MAX_FRAMES)
+    return ImageHeader("avif", *picture.size, orientation if 1 <= orientation <= 8 else 1, frames=frames)
 
 
 def _require_whole_boxes(body: bytes) -> None:
     at = 0
-    while at + 8 <= len(body):
+    for _ in range(MAX_BLOCKS):
+        if at + 8 > len(body):
+            break
         size = int.from_bytes(body[at : at + 4], "big")
         if size == 1:
             size = int.from_bytes(body[at + 8 : at + 16], "big")

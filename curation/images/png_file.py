@@ -6,8 +6,8 @@ import zlib
 from dataclasses import dataclass
 
 from curation.images import exif
-from curation.images.failures import corrupt, truncated
-from curation.images.header import ImageHeader
+from curation.images.failures import corrupt, too_many_frames, truncated
+from curation.images.header import MAX_BLOCKS, MAX_FRAMES, ImageHeader
 
 _SIGNATURE_BYTES = 8
 _RGB = 2
@@ -20,7 +20,7 @@ class _Found:
     start: bytes | None = None
     orientation: int = 1
     transparent: bool = False
-    animated: bool = False
+    frames: int = 0
     pixels: bool = False
 
 
@@ -39,17 +39,41 @@ def read_png_header(body: bytes) -> ImageHeader:
         raise corrupt(f"{depth} bits, colour type {colour}")
     if not found.pixels:
         raise corrupt("no IDAT")
-    plain = colour == _RGB and depth == 8 and not (found.transparent or found.animated) and found.orientation == 1
+    plain = colour == _RGB and depth == 8 and not (found.transparent or found.frames) and found.orientation == 1
     return ImageHeader(
-        "png", width, height, found.orientation, plain=plain, channels=_CHANNELS[colour], deep=depth == 16
+        "png",
+        width,
+        height,
+        found.orientation,
+        plain=plain,
+        channels=_CHANNELS[colour],
+        deep=depth == 16,
+        frames=max(1, found.frames),
     )
+
+
+def bare_png(body: bytes) -> bytes:
+    """The file without what no pixel of its first picture depends on: texts, profiles, further frames.
+
+    Metadata can be a bomb of its own, which its decoder would inflate, and some decoders refuse a
+    picture for its metadata. Takes a file whose header was read.
+    """
+    view, at = memoryview(body), _SIGNATURE_BYTES
+    kept = [view[:at]]
+    while True:
+        name, end = body[at + 4 : at + 8], at + 12 + int.from_bytes(body[at : at + 4], "big")
+        if name in _CHECKED:
+            kept.append(view[at:end])
+        if name == b"IEND":
+            return b"".join(kept)
+        at = end
 
 
 def _walk(body: bytes) -> _Found:
     found = _Found()
     view = memoryview(body)
     at = _SIGNATURE_BYTES
-    while True:
+    for _ in range(MAX_BLOCKS):
         length, name = int.from_bytes(body[at : at + 4], "big"), body[at + 4 : at + 8]
         end = at + 12 + length
         if end > len(body):
@@ -60,6 +84,7 @@ def _walk(body: bytes) -> _Found:
             return found
         _note(found, name, view[at + 8 : end - 4])
         at = end
+    raise corrupt(f"more than {MAX_BLOCKS} chunks")
 
 
 def _note(found: _Found, name: bytes, data: memoryview) -> None:
@@ -72,6 +97,8 @@ def _note(found: _Found, name: bytes, data: memoryview) -> None:
     elif name == b"tRNS":
         found.transparent = True
     elif name == b"acTL":
-        found.animated = True
+        found.frames = max(1, int.from_bytes(data[:4], "big"))
+        if found.frames > MAX_FRAMES:
+            raise too_many_frames(MAX_FRAMES)
     elif name == b"eXIf":
         found.orientation = exif.orientation(bytes(data))

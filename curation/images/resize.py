@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from curation.images.pixels import Pixels
 
 Side = Literal["shortest", "longest"]
+
+_FILTERED_RATIO = 4.0
+"""Shrinking by more is done by area: the kernel would be long, and area is as good there."""
+_LOBES = 2
 
 
 def target_size(size: tuple[int, int], side_px: int | None, side: Side, *, upscale: bool) -> tuple[int, int]:
@@ -31,10 +36,24 @@ def target_size(size: tuple[int, int], side_px: int | None, side: Side, *, upsca
 
 
 def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resizes to a width and height: by area where it shrinks, bicubic where it grows."""
+    """Resizes to a width and height: with a low pass before where it shrinks, bicubic."""
     height, width = pixels.shape[:2]
     if (width, height) == size:
         return pixels
-    shrinks = size[0] <= width and size[1] <= height
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(pixels, size, interpolation=method), np.uint8)
+    ratios = width / size[0], height / size[1]
+    if max(ratios) > _FILTERED_RATIO and min(ratios) >= 1:
+        return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    if min(ratios) > 1:
+        pixels = np.asarray(cv2.sepFilter2D(pixels, -1, _low_pass(ratios[0]), _low_pass(ratios[1])), np.uint8)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def _low_pass(ratio: float) -> NDArray[np.float64]:
+    """Lanczos' window over what every `ratio`-th pixel stands for, so that finer detail does not turn into patterns.
+
+    OpenCV's own Lanczos does no such thing when it shrinks, and Pillow's, which does, takes four times as long.
+    """
+    reach = int(np.ceil(_LOBES * ratio))
+    x = np.arange(-reach, reach + 1) / ratio
+    weights = np.where(np.abs(x) < _LOBES, np.sinc(x) * np.sinc(x / _LOBES), 0.0)
+    return cast(NDArray[np.float64], weights / weights.sum())

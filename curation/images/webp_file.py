@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from curation.images import exif
-from curation.images.failures import corrupt, truncated
-from curation.images.header import ImageHeader
+from curation.images.failures import corrupt, too_many_frames, truncated
+from curation.images.header import MAX_BLOCKS, MAX_FRAMES, ImageHeader
 
 _ANIMATED, _ALPHA = 0x02, 0x10
 
@@ -18,6 +18,7 @@ class _Found:
     transparent: bool = False
     animated: bool = False
     pixels: bool = False
+    frames: int = 0
 
 
 def read_webp_header(body: bytes) -> ImageHeader:
@@ -32,19 +33,21 @@ def read_webp_header(body: bytes) -> ImageHeader:
     if found.size is None or not found.pixels:
         raise corrupt("no picture")
     plain = not (found.transparent or found.animated) and found.orientation == 1
-    return ImageHeader("webp", *found.size, found.orientation, plain=plain)
+    return ImageHeader("webp", *found.size, found.orientation, plain=plain, frames=max(1, found.frames))
 
 
 def _walk(body: bytes, end: int) -> _Found:
     found = _Found()
     at = 12
-    while at + 8 <= end:
+    for _ in range(MAX_BLOCKS):
+        if at + 8 > end:
+            return found
         name, length = body[at : at + 4], int.from_bytes(body[at + 4 : at + 8], "little")
         if at + 8 + length > end:
             raise truncated(f"ends within {name.decode('latin-1')!r}")
         _note(found, name, body[at + 8 : at + 8 + length])
         at += 8 + length + (length & 1)
-    return found
+    raise corrupt(f"more than {MAX_BLOCKS} chunks")
 
 
 def _note(found: _Found, name: bytes, data: bytes) -> None:
@@ -63,6 +66,9 @@ def _note(found: _Found, name: bytes, data: bytes) -> None:
         found.size = found.size or size
     elif name == b"ANMF":
         found.pixels = True
+        found.frames += 1
+        if found.frames > MAX_FRAMES:
+            raise too_many_frames(MAX_FRAMES)
     elif name == b"ALPH":
         found.transparent = True
     elif name == b"EXIF":

@@ -32,9 +32,14 @@ def open_ledger(folder: str) -> pl.LazyFrame:
     store, record = open_run(folder)
     if record.ledger is None:
         raise RecipeError(f"{folder}: the run is not complete; finish it with `curation run` and the same recipe")
-    names = [name for name in store.list(record.ledger) if name.endswith(".parquet")]
+    return scan_ledger(store, record.ledger)
+
+
+def scan_ledger(store: Store, ledger: str) -> pl.LazyFrame:
+    """A ledger by its folder in the store."""
+    names = [name for name in store.list(ledger) if name.endswith(".parquet")]
     if not names:
         texts = ("key", "url", "caption", "outcome", "step", "reason", "detail")
         return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(texts, pl.String)})
-    root = store.locate(record.ledger) if store.is_local else f"{store.url}/{record.ledger}"
+    root = store.locate(ledger) if store.is_local else f"{store.url}/{ledger}"
     return pl.scan_parquet([f"{root}/{name}" for name in names], glob=False, missing_columns="insert")

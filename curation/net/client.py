@@ -4,92 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
+from aiohttp.helpers import is_ip_address
 from yarl import URL
 
+from curation.contracts.shared import SharedLink
 from curation.net.addresses import AddressPolicy
-from curation.net.failures import FetchFailure, failure_of, failure_of_status
-from curation.net.inflate import BodyReader
-from curation.net.lanes import HostLanes
-from curation.net.opt_out import robots_tag_objection
+from curation.net.answers import location_of, note_response, read_body, read_rest
+from curation.net.ask_window import AskWindow
+from curation.net.deadlines import Deadline, DeadlineWatch
+from curation.net.failures import CLIENT_ERRORS, FetchFailure, failure_of, failure_of_status
+from curation.net.fetched import Fetched, Validators
+from curation.net.host_health import is_about_the_host
+from curation.net.name_lookup import open_lookup
+from curation.net.opt_out import reserves_mining, robots_tag_objection
 from curation.net.resolver import CheckedResolver
 from curation.net.retries import RetryPolicy, retry_after_s
-from curation.net.robots import MAX_ROBOTS_BYTES, RobotsGate
+from curation.net.robots import MAX_ROBOTS_BYTES, RobotsFile, RobotsGate
+from curation.net.settings import ClientSettings
+from curation.net.turns import HostGivenUp, HostTurn, HostTurns
 from curation.net.urls import web_url
+from curation.net.wire import Wire
 from schemas.outcomes import FailureReason
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BODIES = frozenset({200, 203})
+_NOT_MODIFIED = 304
 _ROBOTS_REDIRECTS = 5
-_READ_BUFFER_BYTES = 1 << 18
-_KEEP_ALIVE_S = 5.0
-# Some sites send security policies far longer than the 8 KiB that aiohttp expects of a header.
-_MAX_HEADER_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """How a client presents itself, and what it puts up with.
-
-    Attributes:
-        user_agent: The header's value.
-        agent: The product token in it, by which robots.txt and X-Robots-Tag may name this crawler.
-        concurrency: Requests in flight for robots.txt; for bodies the gate of each fetch counts.
-        per_host_concurrency: Requests in flight per host.
-        connect_timeout_s: For name resolution, connecting and the TLS handshake together.
-        read_timeout_s: Between any two reads, the first byte of the response included.
-        total_timeout_s: For one attempt with all its redirects, waiting for its turn not counted.
-        max_body_bytes: Cap of a body, as sent and as inflated.
-        max_redirects: Hops followed.
-        robots: Whether robots.txt is obeyed.
-        opt_out_headers: Whether X-Robots-Tag is obeyed.
-    """
-
-    user_agent: str
-    agent: str
-    concurrency: int
-    per_host_concurrency: int
-    connect_timeout_s: float
-    read_timeout_s: float
-    total_timeout_s: float
-    max_body_bytes: int
-    max_redirects: int
-    robots: bool
-    opt_out_headers: bool
+_ROOM_FIRST_S = 1.0
 
 
 @dataclass(slots=True)
-class Fetched:
-    """What became of a URL: a body or a failure, and the last response there was, if any.
-
-    Attributes:
-        seconds: From the first attempt to the last byte, waits between attempts included.
-    """
-
-    body: bytes | None = None
-    reason: FailureReason | None = None
-    detail: str | None = None
-    status: int | None = None
-    final_url: str | None = None
-    redirects: int | None = None
-    content_type: str | None = None
-    attempts: int = 0
-    seconds: float = 0.0
-
-    def forget_response(self) -> None:
-        """No response counts: none came, or how much of it came was a matter of chance."""
-        self.status = self.final_url = self.redirects = self.content_type = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Errand:
-    """What is fetched: an image, or the robots.txt that decides on images."""
+    """What is fetched, an image or the robots.txt that decides on images, and its record."""
 
+    gate: asyncio.Semaphore
+    window: AskWindow
     max_bytes: int
     max_redirects: int
     is_image: bool
+    known: Validators | None = None
+    fetched: Fetched = field(default_factory=Fetched)
+    cache_control: str | None = None
+    dns_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -102,56 +61,75 @@ class _Step:
 class WebClient:
     """Fetches bodies. Made and used on one event loop; `close` ends it."""
 
-    def __init__(self, settings: ClientSettings, policy: AddressPolicy, retry: RetryPolicy) -> None:
+    def __init__(self, settings: ClientSettings, policy: AddressPolicy, retry: RetryPolicy, limits: SharedLink) -> None:
+        """Takes what it is made of; `limits` leads to the `TurnCoordinator` that all clients of a run share."""
         self._settings = settings
         self._policy = policy
         self._retry = retry
-        self._lanes = HostLanes(settings.per_host_concurrency)
+        self._turns = HostTurns(limits, settings.limits.host_concurrency)
         self._robots_gate = asyncio.Semaphore(settings.concurrency)
-        self._robots = RobotsGate(self._fetch_robots, settings.agent) if settings.robots else None
-        self._image = _Errand(settings.max_body_bytes, settings.max_redirects, is_image=True)
-        self._session = _open_session(settings, policy)
+        self._windows = {is_image: self._turns.open_window(2 * settings.concurrency) for is_image in (True, False)}
+        self._room_first: set[str] = set()
+        self._robots: RobotsGate | None = None
+        if settings.robots:
+            self._robots = RobotsGate(self._fetch_robots, settings.agent, settings.max_crawl_delay_s)
+        lookup = open_lookup(settings.resolver, settings.nameservers, settings.lookups)
+        self._resolver = CheckedResolver(policy, lookup, settings.lookups)
+        self._wire = Wire(settings, self._resolver)
+        self._deadlines = DeadlineWatch()
+        self._clock = asyncio.get_running_loop().time
 
     async def close(self) -> None:
         """Ends every connection."""
         if self._robots is not None:
             self._robots.close()
-        await self._session.close()
+        self._deadlines.close()
+        await self._turns.close()
+        await self._wire.close()
 
-    async def fetch(self, text: str | None, gate: asyncio.Semaphore) -> Fetched:
+    async def fetch(self, text: str | None, gate: asyncio.Semaphore, known: Validators | None = None) -> Fetched:
         """Fetches a URL, trying again where that may help.
 
         Args:
             text: The URL.
             gate: Bounds the bodies in memory. A fetch that returns a body leaves one place taken,
                 which whoever has dealt with the body gives back.
+            known: Of an earlier response: the server is asked to send the body only if it is another.
         """
-        fetched = Fetched()
-        clock = asyncio.get_running_loop().time
+        settings = self._settings
+        window = self._windows[True]
+        errand = _Errand(gate, window, settings.max_body_bytes, settings.max_redirects, is_image=True, known=known)
+        fetched = errand.fetched
+        clock = self._clock
         started = clock()
+        earlier: FetchFailure | None = None
         while True:
             fetched.attempts += 1
             try:
-                fetched.body = await self._follow(web_url(text), self._image, gate, fetched)
+                fetched.body = await self._follow(web_url(text), errand)
                 break
             except FetchFailure as failure:
                 wait_s = self._retry.wait_s(failure, fetched.attempts)
                 if wait_s is None:
-                    fetched.reason, fetched.detail = failure.reason, failure.detail
+                    # What this very URL met with tells more than that its host was given up meanwhile.
+                    told = earlier if earlier is not None and isinstance(failure, HostGivenUp) else failure
+                    fetched.reason, fetched.detail = told.reason, told.detail
                     break
+                earlier = failure
                 await asyncio.sleep(wait_s)
         if fetched.reason is FailureReason.CONNECTION_RESET:
             fetched.forget_response()
         fetched.seconds = clock() - started
         return fetched
 
-    async def _fetch_robots(self, url: URL) -> bytes:
-        errand = _Errand(MAX_ROBOTS_BYTES, _ROBOTS_REDIRECTS, is_image=False)
+    async def _fetch_robots(self, url: URL) -> RobotsFile:
+        window = self._windows[False]
+        errand = _Errand(self._robots_gate, window, MAX_ROBOTS_BYTES, _ROBOTS_REDIRECTS, is_image=False)
         attempt = 0
         while True:
             attempt += 1
             try:
-                body = await self._follow(url, errand, self._robots_gate, Fetched())
+                body = await self._follow(url, errand)
             except FetchFailure as failure:
                 wait_s = self._retry.wait_s(failure, attempt)
                 if wait_s is None:
@@ -159,11 +137,11 @@ class WebClient:
                 await asyncio.sleep(wait_s)
             else:
                 self._robots_gate.release()
-                return body
+                return RobotsFile(body or b"", errand.cache_control)
 
-    async def _follow(self, url: URL, errand: _Errand, gate: asyncio.Semaphore, fetched: Fetched) -> bytes:
-        """One attempt, from the first request to the last byte of what the redirects lead to."""
-        fetched.forget_response()
+    async def _follow(self, url: URL, errand: _Errand) -> bytes | None:
+        """One attempt, from the first request to the last byte of what the redirects lead to; None if it is known."""
+        errand.fetched.forget_response()
         seen: set[URL] = set()
         budget_s = self._settings.total_timeout_s
         while True:
@@ -173,123 +151,171 @@ class WebClient:
                 raise FetchFailure(FailureReason.TOO_MANY_REDIRECTS, f"more than {errand.max_redirects}")
             seen.add(url)
             host = self._require_admissible(url)
+            interval_s = 0.0
             if errand.is_image and self._robots is not None:
-                await self._robots.require(url)
-            async with self._lanes.lane(host):
-                step = await self._hop(url, errand, gate, budget_s, fetched)
-            if step.body is not None:
+                interval_s = await self._robots.require(url)
+            await self._look_up(host, errand)
+            step = await self._hop_in_time(url, errand, budget_s, interval_s)
+            if step.location is None:
                 return step.body
-            assert step.location is not None
             url = step.location
             budget_s -= step.seconds
 
+    async def _hop_in_time(self, url: URL, errand: _Errand, budget_s: float, interval_s: float) -> _Step:
+        """One request, in a turn that is still good when there is room for its body.
+
+        A turn that waits for room too long is given back: those that pile up would all begin when there is some.
+        """
+        host = (url.raw_host or "").lower()
+        while True:
+            async with self._turns.turn(host, errand.window, interval_s, url.port or 0) as turn:
+                if await turn.acquire_in_time(errand.gate):
+                    return await self._hop(url, errand, budget_s, turn)
+            step = await self._hop_room_first(url, errand, budget_s, interval_s)
+            if step is not None:
+                return step
+
+    async def _hop_room_first(self, url: URL, errand: _Errand, budget_s: float, interval_s: float) -> _Step | None:
+        """The same with the room taken first: by one request for each host, and not for long, or None."""
+        host = (url.raw_host or "").lower()
+        await errand.gate.acquire()
+        begun, alone = False, host not in self._room_first
+        try:
+            if not alone:
+                return None
+            self._room_first.add(host)
+            async with (
+                asyncio.timeout(_ROOM_FIRST_S) as patience,
+                self._turns.turn(host, AskWindow(1), interval_s, url.port or 0) as turn,
+            ):
+                patience.reschedule(None)
+                self._room_first.discard(host)
+                begun = True
+                return await self._hop(url, errand, budget_s, turn)
+        except TimeoutError:
+            return None
+        finally:
+            if not begun:
+                errand.gate.release()
+                if alone:
+                    self._room_first.discard(host)
+
     def _require_admissible(self, url: URL) -> str:
-        host = url.host
+        host = url.raw_host
         assert host is not None
         assert url.port is not None
         self._policy.require_literal(host)
         self._policy.require_port(url.port)
         return host.lower()
 
-    async def _hop(
-        self, url: URL, errand: _Errand, gate: asyncio.Semaphore, budget_s: float, fetched: Fetched
-    ) -> _Step:
-        step = _Step()
-        await gate.acquire()
-        clock = asyncio.get_running_loop().time
-        started = clock()
+    async def _look_up(self, host: str, errand: _Errand) -> None:
+        """Finds the addresses of a host before its turn, so that a slow nameserver keeps no place from anybody."""
+        errand.dns_s = 0.0
+        if is_ip_address(host):
+            return
         try:
-            async with asyncio.timeout(budget_s), self._session.get(url, allow_redirects=False) as response:
-                await self._take_response(response, errand, step, fetched)
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            errand.dns_s = await self._resolver.prepare(host)
+        except CLIENT_ERRORS as error:
             raise failure_of(error) from error
+
+    async def _hop(self, url: URL, errand: _Errand, budget_s: float, turn: HostTurn) -> _Step:
+        step = _Step()
+        turn.begin()
+        clock = self._clock
+        started = clock()
+        deadline = self._deadlines.start(budget_s)
+        try:
+            with deadline:
+                await self._ask(url, errand, deadline, step)
+        except CLIENT_ERRORS as error:
+            failure = self._failure(error, deadline)
+            responded = errand.fetched.timing.first_byte is not None
+            if is_about_the_host(failure.reason, responded=responded, number=getattr(error, "errno", None)):
+                self._turns.report_unreachable((url.raw_host or "").lower(), failure.reason, url.port or 0)
+            raise failure from error
         finally:
             step.seconds = clock() - started
             if step.body is None:
-                gate.release()
+                errand.gate.release()
         return step
 
+    async def _ask(self, url: URL, errand: _Errand, deadline: Deadline, step: _Step) -> None:
+        timing = errand.fetched.timing
+        timing.first_byte = timing.body = None
+        known = errand.known
+        # What is known of one URL says nothing of those that lead to it.
+        headers = known.headers if known is not None and known.url == str(url) else None
+        try:
+            response = await self._wire.ask(url, headers, deadline, timing)
+        finally:
+            timing.dns = (timing.dns or 0.0) + errand.dns_s
+        try:
+            await self._take_response(response, errand, step, asked_if_changed=headers is not None)
+        finally:
+            response.release()
+
     async def _take_response(
-        self, response: aiohttp.ClientResponse, errand: _Errand, step: _Step, fetched: Fetched
+        self, response: aiohttp.ClientResponse, errand: _Errand, step: _Step, *, asked_if_changed: bool
     ) -> None:
-        fetched.redirects = 0 if fetched.redirects is None else fetched.redirects + 1
-        fetched.status = response.status
-        fetched.final_url = str(response.url)
-        fetched.content_type = _printable(response.headers.get("Content-Type"))
+        note_response(errand.fetched, response)
+        errand.cache_control = response.headers.get("Cache-Control")
         self._note_load(response)
-        if response.status in _REDIRECTS:
+        status = response.status
+        if status in _REDIRECTS:
             self._require_consent(response, errand)
-            step.location = _location_of(response)
-        elif response.status in _BODIES:
+            step.location = location_of(response)
+            await read_rest(response, self._deadlines)
+        elif status in _BODIES:
             self._require_consent(response, errand)
-            step.body = await _read_body(response, errand)
+            step.body = await self._body(response, errand)
+        elif status == _NOT_MODIFIED and asked_if_changed:
+            self._require_consent(response, errand)
+            errand.fetched.unchanged = True
         else:
             asked = retry_after_s(response.headers.get("Retry-After"), time.time())
-            raise FetchFailure(failure_of_status(response.status), f"status {response.status}", retry_after_s=asked)
+            await read_rest(response, self._deadlines)
+            raise FetchFailure(failure_of_status(status), f"status {status}", retry_after_s=asked)
+
+    async def _body(self, response: aiohttp.ClientResponse, errand: _Errand) -> bytes:
+        clock = self._clock
+        started = clock()
+        # A robots.txt that is too long is cut, RFC 9309 says.
+        body = await read_body(response, errand.max_bytes, cut=not errand.is_image)
+        errand.fetched.timing.body = clock() - started
+        if not body and errand.is_image:
+            raise FetchFailure(FailureReason.EMPTY_BODY)
+        return body
 
     def _note_load(self, response: aiohttp.ClientResponse) -> None:
-        host = (response.url.host or "").lower()
+        host = (response.url.raw_host or "").lower()
         asked = response.headers.get("Retry-After")
         if response.status == 429 or (response.status == 503 and asked is not None):
             pause_s = retry_after_s(asked, time.time())
             pause_s = self._retry.backoff_s if pause_s is None else pause_s
-            self._lanes.report_throttled(host, min(pause_s, self._retry.max_wait_s))
+            self._turns.report_throttled(host, pause_s, response.url.port or 0)
         elif response.status < 500:
-            self._lanes.report_served(host)
+            self._turns.report_served(host, response.url.port or 0)
 
     def _require_consent(self, response: aiohttp.ClientResponse, errand: _Errand) -> None:
-        if not (errand.is_image and self._settings.opt_out_headers):
+        if not errand.is_image:
             return
-        objection = robots_tag_objection(response.headers.getall("X-Robots-Tag", []), self._settings.agent)
+        tags, settings = response.headers.getall("X-Robots-Tag", ()), self._settings
+        objection = robots_tag_objection(tags, settings.agent, settings.robots_tags)
         if objection is not None:
             raise FetchFailure(FailureReason.OPTED_OUT, f"X-Robots-Tag: {objection}")
+        if settings.tdm_reservation and reserves_mining(response.headers.getall("tdm-reservation", ())):
+            raise FetchFailure(FailureReason.OPTED_OUT, "tdm-reservation: 1")
 
-
-def _open_session(settings: ClientSettings, policy: AddressPolicy) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0, resolver=CheckedResolver(policy), use_dns_cache=False, keepalive_timeout=_KEEP_ALIVE_S
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"User-Agent": settings.user_agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"},
-        timeout=aiohttp.ClientTimeout(
-            total=None, connect=settings.connect_timeout_s, sock_read=settings.read_timeout_s, ceil_threshold=60.0
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        trust_env=False,
-        read_bufsize=_READ_BUFFER_BYTES,
-        max_line_size=_MAX_HEADER_BYTES,
-        max_field_size=_MAX_HEADER_BYTES,
-    )
-
-
-def _location_of(response: aiohttp.ClientResponse) -> URL:
-    location = response.headers.get("Location")
-    if location is None:
-        raise FetchFailure(FailureReason.HTTP_UNEXPECTED_STATUS, f"status {response.status} without a Location")
-    return web_url(location, response.url)
-
-
-async def _read_body(response: aiohttp.ClientResponse, errand: _Errand) -> bytes:
-    """The body, refused by its declared length where that is too long already; a long robots.txt is cut instead."""
-    reader = BodyReader(response.headers.get("Content-Encoding", ""), errand.max_bytes)
-    declared = response.content_length
-    if errand.is_image and declared is not None and declared > errand.max_bytes:
-        raise FetchFailure(FailureReason.BODY_TOO_LARGE, f"Content-Length {declared} above {errand.max_bytes} bytes")
-    try:
-        async for data in response.content.iter_any():
-            reader.feed(data)
-    except FetchFailure as failure:
-        if errand.is_image or failure.reason is not FailureReason.BODY_TOO_LARGE:
-            raise
-        return reader.partial()
-    body = reader.finish()
-    if not body and errand.is_image:
-        raise FetchFailure(FailureReason.EMPTY_BODY)
-    return body
-
-
-def _printable(value: str | None) -> str | None:
-    """A header's value as text that can be stored: bytes that are no UTF-8 arrive as lone surrogates."""
-    return None if value is None else value.encode("utf-8", "replace").decode()[:200]
+    def _failure(self, error: Exception, deadline: Deadline) -> FetchFailure:
+        if not isinstance(error, TimeoutError):
+            return failure_of(error)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return FetchFailure(FailureReason.CONNECT_TIMEOUT, f"more than {self._settings.connect_timeout_s:g} s")
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return FetchFailure(FailureReason.READ_TIMEOUT, f"silent for {self._settings.idle_timeout_s:g} s")
+        if error.errno is not None:
+            return failure_of(error)
+        if deadline.phase_ended_it:
+            waited_s = self._settings.first_byte_timeout_s
+            return FetchFailure(FailureReason.READ_TIMEOUT, f"no response within {waited_s:g} s")
+        return FetchFailure(FailureReason.TOTAL_TIMEOUT, f"more than {self._settings.total_timeout_s:g} s")

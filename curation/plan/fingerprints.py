@@ -3,19 +3,24 @@
 A phase has two. Its *measure* covers what its values depend on: its own steps, and those that made the columns it
 reads. Its *scope* adds which rows were alive when it began. A changed threshold changes scopes and no measure, so
 rows that were measured under another scope are taken over, not measured again.
+
+A revisit (a retry, a refresh) asks a phase for some of its rows again. It changes no measure. It changes the scope of
+the phases it is meant for, and of what follows as far as any row was in fact measured anew.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from curation.catalogue import Step
 from curation.contracts.config import fingerprinted_settings
 from curation.plan.phases import Decision, Phase, Plan
+from schemas.records import Revisit
 
 DIGITS = 16
 """64 bits: a run has a few dozen fingerprints."""
@@ -28,10 +33,11 @@ def digest(*parts: Any) -> str:
 
 @dataclass(frozen=True)
 class PhasePrints:
-    """The two fingerprints of a phase."""
+    """The two fingerprints of a phase, and the revisits that are meant for it, oldest first."""
 
     measure: str
     scope: str
+    revisits: tuple[Revisit, ...] = ()
 
 
 class Fingerprints:
@@ -39,11 +45,13 @@ class Fingerprints:
 
     Args:
         layout: Fingerprint of the source together with the size of a part: which row lies where.
+        revisits: Those of the run's folder, oldest first.
     """
 
-    def __init__(self, plan: Plan, layout: str) -> None:
+    def __init__(self, plan: Plan, layout: str, revisits: Sequence[Revisit] = ()) -> None:
         self._plan = plan
         self._layout = layout
+        self._revisits = revisits
         self._chain = layout
         self._made: dict[int, str] = {}
 
@@ -52,17 +60,31 @@ class Fingerprints:
         """Fingerprint of which rows are alive here, and of all that was measured so far."""
         return self._chain
 
+    @property
+    def newest_revisit(self) -> int:
+        """Number of the folder's newest revisit, 0 before the first."""
+        return max((revisit.number for revisit in self._revisits), default=0)
+
     def phase(self, phase: Phase) -> PhasePrints:
         """The fingerprints of the phase that comes next."""
         producers = {self._plan.producers.get(name) for name in phase.needs}
         inputs = sorted(self._made[id(item)] for item in producers if item is not None)
         measure = digest("phase", self._layout, [_step(stage) for stage in phase.stages], phase.persists, inputs)
         self._made[id(phase)] = measure
-        return PhasePrints(measure, digest(measure, self._chain))
+        steps = steps_fingerprint(phase, self._layout)
+        meant = tuple(revisit for revisit in self._revisits if steps in revisit.phases)
+        scope = digest(measure, self._chain, *(revisit.number for revisit in meant[-1:]))
+        return PhasePrints(measure, scope, meant)
 
-    def end_phase(self, prints: PhasePrints, quarantined: Iterable[int]) -> None:
-        """Moves past a phase. Parts that were set aside change which rows are alive."""
-        self._chain = digest(self._chain, prints.measure, sorted(quarantined))
+    def end_phase(
+        self, prints: PhasePrints, quarantined: Iterable[int], editions: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
+        """Moves past a phase. Parts that were set aside change which rows are alive.
+
+        Args:
+            editions: Of the parts in which rows were measured anew at a revisit: which rows, as a fingerprint.
+        """
+        self._chain = digest(self._chain, prints.measure, sorted(quarantined), *sorted(editions.items()))
 
     def decision(self, decision: Decision) -> str:
         """The fingerprint of the exchange that comes next; moves past it."""
@@ -74,6 +96,11 @@ class Fingerprints:
     def delivery(self, sink: Step) -> str:
         """The fingerprint of what a sink writes."""
         return digest("delivery", self._chain, _step(sink))
+
+
+def steps_fingerprint(phase: Phase, layout: str) -> str:
+    """Fingerprint of a phase's own steps: known before a run starts, other than its measure."""
+    return digest("steps", layout, [_step(stage) for stage in phase.stages], phase.persists)
 
 
 def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:

@@ -134,6 +134,7 @@ def _check_columns(recipe: Recipe) -> None:
                 mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, index, available)}")
             elif _is_volatile(name) and not isinstance(step, Stage):
                 mistakes.append(f"{where}: reads the column {name}, which differs from run to run; decide by another")
+        mistakes.extend(f"{where}: {mistake}" for mistake in _revisit_mistakes(step))
         for name in spec.adds:
             if name in available or name in transient:
                 mistakes.append(
@@ -147,6 +148,13 @@ def _check_columns(recipe: Recipe) -> None:
         available |= made - passing
     if mistakes:
         raise PlanError("\n".join(mistakes))
+
+
+def _revisit_mistakes(step: Stage | Exchange | Sink) -> Iterator[str]:
+    written = {name for name in step.spec.adds if name in COLUMNS and COLUMNS[name].role is not Role.TRANSIENT}
+    for name in step.spec.revisits if isinstance(step, Stage) else ():
+        if name not in written:
+            yield f"wants the column {name} back, which it does not write"
 
 
 def _is_volatile(name: str) -> bool:

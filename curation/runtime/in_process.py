@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from curation.contracts.shared import LocalLink
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.runtime.attempts import attempt
@@ -30,6 +31,7 @@ class InProcessRunner:
             CorruptionError: What a unit found.
         """
         for operator in operators:
+            operator.connect({name: LocalLink(spec) for name, spec in operator.shared.items()})
             operator.setup()
         try:
             for unit in units:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,19 @@ from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
+from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Crew:
+    """An operator, its number of workers, and what they share."""
+
+    operator: Operator
+    size: int
+    links: Mapping[str, ActorLink]
 
 
 class RayRunner:
@@ -51,11 +62,22 @@ class RayRunner:
             len(units),
             self._max_workers,
         )
+        crew = [
+            _Crew(operator, size, start_shared(operator.shared, size))
+            for operator, size in zip(operators, sizes, strict=True)
+        ]
+        try:
+            self._until_done(crew, units, on_report)
+        finally:
+            for each in crew:
+                stop_shared(each.links)
+
+    def _until_done(self, crew: Sequence[_Crew], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         tries = self._fresh_tries()
         pending = list(units)
         while pending:
             failed: list[int] = []
-            for report in self._once(operators, sizes, pending, tries):
+            for report in self._once(crew, pending, tries):
                 if report.fatal:
                     raise CorruptionError(report.error or "")
                 if report.error is not None and not ray.get(tries.exhausted.remote(report.unit)):
@@ -80,27 +102,25 @@ class RayRunner:
         ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
-    def _once(
-        self, operators: Sequence[Operator], sizes: Sequence[int], units: Sequence[int], tries: Any
-    ) -> Iterator[UnitReport]:
+    def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
         """Yields a report for each unit as it is done."""
         _quiet()
         # One block for each unit makes a unit what Ray Data schedules, retries and counts. The driver puts them: read
         # tasks would start a process each or, if they needed CPUs, wait for ever behind the actors that hold all.
         rows = ray.data.from_blocks([pa.table({"unit": pa.array([unit], pa.int64())}) for unit in units])
-        for place, (operator, size) in enumerate(zip(operators, sizes, strict=True)):
+        for place, each in enumerate(crew):
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 _Worker,
-                fn_constructor_args=(operator, place, tries),
+                fn_constructor_args=(each.operator, place, tries, each.links),
                 # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
                 batch_size=1,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
-                compute=ActorPoolStrategy(size=size),
-                num_cpus=operator.resources.cpus,
-                num_gpus=operator.resources.gpus or None,
-                memory=operator.resources.memory_bytes,
+                compute=ActorPoolStrategy(size=each.size),
+                num_cpus=each.operator.resources.cpus,
+                num_gpus=each.operator.resources.gpus or None,
+                memory=each.operator.resources.memory_bytes,
             )
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             table: pa.Table = batch
@@ -156,10 +176,14 @@ class _TriesActor:
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, place: int, tries: Any) -> None:
+    def __init__(self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink]) -> None:
+        # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
+        # a third of what a fetching worker does. The C library keeps it.
+        pa.set_memory_pool(pa.system_memory_pool())
         self._operator = operator
         self._place = place
         self._tries = tries
+        self._operator.connect(links)
         self._operator.setup()
 
     def __del__(self) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 RUN_RECORD = "run.json"
 RECIPE = "recipe.yaml"
 SOURCE_WORKSPACE = "source"
+POOL = "pool"
+REVISITS = "revisits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class PhaseLayout:
     @property
     def folder(self) -> str:
         """Holds the data files of every scope, and a folder of commits for each."""
-        return f"pool/{self.name}-{self.measure}"
+        return f"{POOL}/{self.name}-{self.measure}"
 
     @property
     def commits(self) -> str:
@@ -74,6 +76,22 @@ class UnitsLayout:
     def commit(self, unit: int) -> str:
         """The commit of one unit."""
         return f"{self.commits}/{unit_name(unit)}.json"
+
+
+def revisit_path(number: int) -> str:
+    """The record of a revisit."""
+    return f"{REVISITS}/{number:08d}.json"
+
+
+def revisit_end_path(number: int) -> str:
+    """Exists when a run has carried the revisit out."""
+    return f"{REVISITS}/{number:08d}-ended.json"
+
+
+def revisit_numbers(names: list[str]) -> list[int]:
+    """The numbers behind the names of the records, ascending."""
+    stems = (name.removesuffix(".json") for name in names)
+    return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
 def unit_name(unit: int) -> str:

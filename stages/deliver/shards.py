@@ -46,10 +46,10 @@ class WriteShardsConfig(StepConfig):
     shard_rows: int = Field(10_000, ge=1, description="Samples of every shard but the last.")
     seed: int = Field(0, ge=0, lt=2**63, description="Of the shuffle, and of the draw of `caption: mixed`.")
     shuffle_window_rows: int | None = Field(
-        None,
+        50_000,
         ge=1,
         description="Shuffle within windows of so many source rows, and the windows among each other, so that a shard "
-        "is gathered from few parts; null shuffles all rows at once.",
+        "is gathered from few parts; null shuffles all rows at once, for which each shard reads the whole pool.",
     )
     caption: TextChoice = Field(
         "alt",

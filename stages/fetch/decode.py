@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import fields
 from typing import Literal
 
-import cv2
 import pyarrow as pa
 from pydantic import Field
 
@@ -16,15 +13,17 @@ from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.marks import Mark, failed, rejected, with_marks
 from curation.contracts.resources import Resources
 from curation.contracts.stage import Stage, StageSpec
-from curation.images.encode import TargetFormat, encode_pixels
-from curation.images.failures import ImageFailure
-from curation.images.header import ImageHeader
-from curation.images.headers import read_header
-from curation.images.orient import upright
-from curation.images.pixels import decode_pixels
-from curation.images.resize import Side, resize_pixels, target_size
+from curation.images.decoder_pool import DecoderPool
+from curation.images.decoder_process import DecoderSettings
+from curation.images.delivery import Delivery, DeliverySettings, Refusal
+from curation.images.encode import TargetFormat
+from curation.images.formats import SUPPORTED
+from curation.images.header import MAX_FRAMES
+from curation.images.resize import Side
 from schemas.columns import schema_of
-from schemas.outcomes import FailureReason
+from schemas.outcomes import FailureReason, Outcome
+
+BodyFormat = Literal["jpg", "png", "gif", "webp", "bmp", "tiff", "avif"]
 
 _ADDS = (
     "image",
@@ -36,14 +35,11 @@ _ADDS = (
     "original_width",
     "original_height",
     "original_kept",
+    "decode_s",
 )
 _SCHEMA = schema_of(*_ADDS)
 _MAX_PIXELS = 89_000_000
 """Above, Pillow warns of decompression bombs, and twice that, refuses."""
-_SMALL_BYTES = 65_536
-_HEADROOM = 1.5
-"""JPEGs are decoded at no less than this multiple of the size they are brought to. At 1, resizing a little costs up
-to 1 dB against a full decode; at 1.5 it is 0.2 dB, for a fifth of the time more."""
 
 
 class DecodeImagesConfig(StepConfig):
@@ -55,10 +51,14 @@ class DecodeImagesConfig(StepConfig):
         upscale: Whether smaller images are enlarged.
         format: What images are delivered as.
         quality: Of JPEG and WebP.
+        formats: What is decoded, by its first bytes. Anything else fails unread.
         min_side: Least length of the shorter side, before resizing, in pixels.
         max_aspect: Largest ratio of the longer side to the shorter.
         max_pixels: Larger images fail by their header, before anything is decoded.
-        threads: Images decoded at a time.
+        max_frames: Longer animations, and files of more pages, fail by their header. Of others, the first is decoded.
+        decode_timeout_s: A file that takes longer, from header to encoded image, is given up.
+        decode_memory_bytes: A file that takes more to decode is given up. A worker holds this for each process at most.
+        processes: Images decoded at a time, each in a process of its own.
     """
 
     kind: Literal["decode_images"] = "decode_images"
@@ -67,121 +67,81 @@ class DecodeImagesConfig(StepConfig):
     upscale: bool = False
     format: TargetFormat = "jpg"
     quality: int = Field(95, ge=1, le=100)
+    formats: tuple[BodyFormat, ...] = Field(SUPPORTED, min_length=1)
     min_side: int | None = Field(None, ge=1)
     max_aspect: float | None = Field(None, ge=1)
     max_pixels: int = Field(50_000_000, ge=1, le=_MAX_PIXELS)
-    threads: Tuning[int] = Field(1, ge=1, le=64)
-
-
-@dataclass(slots=True)
-class _Decoded:
-    """What became of one body; what was not measured is None."""
-
-    header: ImageHeader | None = None
-    image: bytes | None = None
-    size: tuple[int, int] | None = None
-    kept: bool | None = None
-    mark: Mark | None = None
+    max_frames: int = Field(MAX_FRAMES, ge=1, le=MAX_FRAMES)
+    decode_timeout_s: float = Field(20.0, gt=0)
+    decode_memory_bytes: int = Field(1_500_000_000, ge=50_000_000)
+    processes: Tuning[int] = Field(1, ge=1, le=64)
 
 
 class DecodeImages(Stage):
-    """Decodes every body to validate it, and brings what is valid to one size and format."""
+    """Decodes every body to validate it, and brings what is valid to one size and format.
+
+    The decoders run in processes of their own: a file that they die of fails with `decoder_crash`.
+    """
 
     Config = DecodeImagesConfig
+    decoder_module = "curation.images.decoder_child"
 
     def __init__(self, config: DecodeImagesConfig) -> None:
         super().__init__(config)
         self._settings = config
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: DecoderPool | None = None
 
     @property
     def spec(self) -> StageSpec:
         """What the stage needs and makes."""
         return StageSpec(
             kind="decode_images",
-            version=1,
+            version=2,
             requires=("body",),
             adds=_ADDS,
-            resources=Resources(cpus=float(self._settings.threads)),
+            resources=Resources(cpus=float(self._settings.processes)),
             rowwise=True,
         )
 
     def setup(self) -> None:
-        """Starts the threads, if more than one is asked for."""
-        cv2.setNumThreads(1)
-        if self._settings.threads > 1:
-            self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="decode")
+        """Starts the decoding processes, which get ready while others set up."""
+        config = self._settings
+        asked = DeliverySettings(**{field.name: getattr(config, field.name) for field in fields(DeliverySettings)})
+        settings = DecoderSettings(asked, config.decode_timeout_s, config.decode_memory_bytes, self.decoder_module)
+        self._pool = DecoderPool(settings, config.processes)
+        self._pool.start()
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the decoding processes."""
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.close()
             self._pool = None
 
     def process(self, table: pa.Table) -> pa.Table:
         """Decodes the bodies of a table."""
-        bodies = (value.as_py() for value in table["body"])
-        rows = list(map(self._decode, bodies) if self._pool is None else self._pool.map(self._decode, bodies))
+        assert self._pool is not None, "setup() was not called"
+        rows = self._pool.decode([memoryview(value.as_buffer()) for value in table["body"]])
         for field, values in zip(_SCHEMA, _columns_of(rows, self._settings.format), strict=True):
             table = table.append_column(field, pa.array(values, field.type))
-        return with_marks(table, [row.mark for row in rows])
-
-    def _decode(self, body: bytes) -> _Decoded:
-        row = _Decoded()
-        try:
-            row.header = read_header(body)
-            row.mark = self._broken_rule(row.header)
-            if row.mark is None:
-                self._deliver(body, row.header, row)
-        except ImageFailure as failure:
-            row.mark = failed(failure.reason, failure.detail)
-        return row
-
-    def _broken_rule(self, header: ImageHeader) -> Mark | None:
-        config = self._settings
-        width, height = header.upright_size
-        if header.pixels > config.max_pixels:
-            raise ImageFailure(FailureReason.TOO_MANY_PIXELS, f"{width} x {height} > {config.max_pixels}")
-        if config.min_side is not None and min(width, height) < config.min_side:
-            return rejected("min_side", f"{min(width, height)} < {config.min_side}")
-        aspect = max(width, height) / min(width, height)
-        if config.max_aspect is not None and aspect > config.max_aspect:
-            return rejected("max_aspect", f"{aspect:.3f} > {config.max_aspect}")
-        return None
-
-    def _deliver(self, body: bytes, header: ImageHeader, row: _Decoded) -> None:
-        config = self._settings
-        size = target_size(header.upright_size, config.side_px, config.resize, upscale=config.upscale)
-        stored_size = size[::-1] if header.orientation >= 5 else size
-        pixels = decode_pixels(body, header, _with_headroom(stored_size))
-        row.kept = size == header.upright_size and self._can_stay(body, header)
-        if row.kept:
-            row.image = body
-        else:
-            pixels = upright(resize_pixels(pixels, stored_size), header.orientation)
-            row.image = encode_pixels(pixels, config.format, config.quality)
-        row.size = size
-
-    def _can_stay(self, body: bytes, header: ImageHeader) -> bool:
-        """Whether the body can be delivered as it came; one longer than its raw pixels carries something else, too."""
-        fits = len(body) <= max(3 * header.pixels, _SMALL_BYTES)
-        return header.plain and header.format == self._settings.format and fits
+        return with_marks(table, [row.refusal and _mark_of(row.refusal) for row in rows])
 
 
-def _with_headroom(size: tuple[int, int]) -> tuple[int, int]:
-    return ceil(size[0] * _HEADROOM), ceil(size[1] * _HEADROOM)
+def _mark_of(refusal: Refusal) -> Mark:
+    if refusal.outcome is Outcome.REJECTED:
+        return rejected(refusal.reason, refusal.detail)
+    return failed(FailureReason(refusal.reason), refusal.detail)
 
 
-def _columns_of(rows: list[_Decoded], target: str) -> Iterator[list[object]]:
-    headers = [row.header for row in rows]
+def _columns_of(rows: list[Delivery], target: str) -> Iterator[list[object]]:
     sizes = [row.size or (None, None) for row in rows]
-    originals = [header.upright_size if header else (None, None) for header in headers]
+    originals = [row.original_size or (None, None) for row in rows]
     yield [row.image for row in rows]
     yield [None if row.image is None else target for row in rows]
     yield [None if row.image is None else len(row.image) for row in rows]
     yield [width for width, _ in sizes]
     yield [height for _, height in sizes]
-    yield [header.format if header else None for header in headers]
+    yield [row.original_format for row in rows]
     yield [width for width, _ in originals]
     yield [height for _, height in originals]
     yield [row.kept for row in rows]
+    yield [row.seconds for row in rows]

@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from curation.contracts.config import StepConfig, Tuning
-from curation.contracts.marks import Mark, failed, with_marks
+from curation.contracts.config import Tuning
 from curation.contracts.resources import Resources
+from curation.contracts.shared import LocalLink, SharedLink, SharedSpec
 from curation.contracts.stage import StageSpec, StreamingStage
-from curation.net.addresses import AddressPolicy
-from curation.net.client import ClientSettings, Fetched, WebClient
+from curation.errors import RecipeError
+from curation.net.client import WebClient
+from curation.net.coordinator import WORKERS_PER_COORDINATOR, TurnCoordinator
+from curation.net.fetched import Fetched
 from curation.net.retries import RetryPolicy
-from schemas.columns import schema_of
+from curation.net.settings import ClientSettings
+from curation.references.reader import Fetcher, ReferenceReader, ReferenceSettings, SchemeRouter
+from curation.references.schemes import WEB
 from schemas.outcomes import FailureReason
-from stages.fetch.part_fetch import Arrival, LoopThread, PartFetch
+from stages.fetch.engine_config import EngineConfig
+from stages.fetch.img2dataset_engine import ChildSettings, Img2datasetEngine
+from stages.fetch.manners_config import MannersConfig
+from stages.fetch.part_fetch import LoopThread, PartFetch
+from stages.fetch.record import ADDS, REVISITS, PartRecord
+from stages.fetch.reference_config import ReferenceConfig
+from stages.fetch.verification import verified_columns
 
-_ADDS = (
-    "body",
-    "http_status",
-    "final_url",
-    "redirects",
-    "content_type",
-    "body_bytes",
-    "fetch_attempts",
-    "fetch_s",
-)
-_SCHEMA = schema_of(*_ADDS)
 _MAX_CHUNK = 32
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 
-
-class FetchImagesConfig(StepConfig):
+class FetchImagesConfig(MannersConfig, ReferenceConfig, EngineConfig):
     """Settings of `fetch_images`.
 
     Attributes:
-        user_agent: Product token and version, sent in every request; robots.txt knows the crawler by the token.
-        contact: Address of a page or mailbox where a site's owner can complain, sent with the user agent.
         concurrency: Requests in flight per worker, bodies that wait to be decoded included.
-        per_host_concurrency: Requests in flight per host and worker.
-        connect_timeout_s: For name resolution, connecting and the TLS handshake together.
-        read_timeout_s: Longest silence of a server, before the first byte and between any two.
+        connect_timeout_s: For connecting and the TLS handshake together. Looking a name up may take 10 s before.
+        first_byte_timeout_s: From the request to the end of the response's headers.
+        idle_timeout_s: Longest silence of a server between any two pieces of a body.
         total_timeout_s: For one attempt with all its redirects and its body.
         part_timeout_s: Time spent waiting for the network after which what is left of a part fails
             with `deadline`, None for never.
@@ -54,19 +51,18 @@ class FetchImagesConfig(StepConfig):
         retries: Further attempts after 5xx, 429 and connections that fail or break.
         backoff_s: Upper bound of the first random wait; it doubles with each attempt.
         max_retry_wait_s: Longest wait before an attempt; a server that asks for more is not asked again.
-        robots: Whether robots.txt is obeyed.
-        opt_out_headers: Whether an X-Robots-Tag of noai, noimageai, noindex or noimageindex is obeyed.
-        allow_networks: Networks that may be reached though they are not public, in CIDR notation.
-        allow_ports: Ports that may be reached, None for all.
+        ca_file: Certificate authorities, as PEM, that are trusted beside the system's.
+        verify_sha256: Column of the source with the SHA-256 of each body, in hexadecimal. A body that is
+            another fails with `hash_mismatch`: it may have changed, or its domain may have new owners.
+            A row where the column is null is not verified.
+        verify_md5: The same for MD5.
     """
 
     kind: Literal["fetch_images"] = "fetch_images"
-    user_agent: str = Field("curation-bot/0.1", pattern=r"^[A-Za-z0-9_.\-]+(/[\x21-\x7e]+)?$")
-    contact: str | None = Field(None, pattern=r"^[\x21-\x27\x2a-\x7e]+$")
     concurrency: Tuning[int] = Field(64, ge=1, le=4096)
-    per_host_concurrency: Tuning[int] = Field(8, ge=1, le=4096)
     connect_timeout_s: float = Field(10.0, gt=0)
-    read_timeout_s: float = Field(15.0, gt=0)
+    first_byte_timeout_s: float = Field(15.0, gt=0)
+    idle_timeout_s: float = Field(15.0, gt=0)
     total_timeout_s: float = Field(60.0, gt=0)
     part_timeout_s: float | None = Field(1800.0, gt=0)
     max_body_bytes: int = Field(50_000_000, ge=1)
@@ -74,31 +70,62 @@ class FetchImagesConfig(StepConfig):
     retries: int = Field(2, ge=0, le=20)
     backoff_s: float = Field(0.5, ge=0)
     max_retry_wait_s: float = Field(30.0, ge=0)
-    robots: bool = True
-    opt_out_headers: bool = True
-    allow_networks: tuple[str, ...] = ()
-    allow_ports: tuple[Port, ...] | None = (80, 443, 8080, 8443)
+    ca_file: str | None = Field(None, min_length=1)
+    verify_sha256: str | None = Field(None, min_length=1)
+    verify_md5: str | None = Field(None, min_length=1)
 
-    @field_validator("allow_networks")
-    @classmethod
-    def _networks_are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        AddressPolicy(networks)
-        return networks
+    @property
+    def verified(self) -> dict[str, str | None]:
+        """The columns with expected digests, by the name that hashlib has for the algorithm."""
+        return {"sha256": self.verify_sha256, "md5": self.verify_md5}
 
     def client_settings(self) -> ClientSettings:
         """What the client needs to know of these settings."""
         return ClientSettings(
-            user_agent=self.user_agent if self.contact is None else f"{self.user_agent} (+{self.contact})",
-            agent=self.user_agent.partition("/")[0],
+            user_agent=self.agent_header,
+            agent=self.agent,
             concurrency=self.concurrency,
-            per_host_concurrency=self.per_host_concurrency,
+            limits=self.turn_limits(self.max_retry_wait_s),
             connect_timeout_s=self.connect_timeout_s,
-            read_timeout_s=self.read_timeout_s,
+            first_byte_timeout_s=self.first_byte_timeout_s,
+            idle_timeout_s=self.idle_timeout_s,
             total_timeout_s=self.total_timeout_s,
             max_body_bytes=self.max_body_bytes,
             max_redirects=self.max_redirects,
             robots=self.robots,
-            opt_out_headers=self.opt_out_headers,
+            max_crawl_delay_s=self.max_crawl_delay_s,
+            robots_tags=self.obey_robots_tags,
+            tdm_reservation=self.obey_tdm_reservation,
+            ca_file=self.ca_file,
+            resolver=self.resolver,
+            nameservers=self.nameservers,
+            lookups=self.lookups,
+        )
+
+    def reference_settings(self) -> ReferenceSettings:
+        """What the reader of references needs to know of these settings."""
+        return ReferenceSettings(
+            schemes=self.allow_schemes,
+            folders=self.allow_folders,
+            storage_options=self.storage_options,
+            concurrency=self.concurrency,
+            idle_timeout_s=self.idle_timeout_s,
+            total_timeout_s=self.total_timeout_s,
+            max_body_bytes=self.max_body_bytes,
+        )
+
+    def child_settings(self) -> ChildSettings:
+        """What img2dataset is told, where it is to fetch."""
+        return ChildSettings(
+            threads=self.concurrency,
+            timeout_s=self.idle_timeout_s,
+            retries=self.retries,
+            agent=self.agent,
+            directives=tuple(self.obey_robots_tags),
+            max_bytes=self.max_body_bytes,
+            networks=self.allow_networks,
+            ports=self.allow_ports,
+            public=self.allow_public,
         )
 
 
@@ -111,23 +138,58 @@ class FetchImages(StreamingStage):
         super().__init__(config)
         self._settings = config
         self._thread: LoopThread | None = None
-        self._client: WebClient | None = None
+        self._client: Fetcher | None = None
+        self._img2dataset: Img2datasetEngine | None = None
+        self._link: SharedLink | None = None
 
     @property
     def spec(self) -> StageSpec:
         """What the stage needs and makes."""
         return StageSpec(
-            kind="fetch_images", version=1, requires=("url",), adds=_ADDS, resources=Resources(cpus=1.0), rowwise=True
+            kind="fetch_images",
+            version=2,
+            requires=tuple(dict.fromkeys(("url", *verified_columns(self._settings.verified)))),
+            adds=ADDS,
+            resources=Resources(cpus=1.0),
+            rowwise=True,
+            revisits=REVISITS,
         )
+
+    def check(self) -> None:
+        """Looks for the file of certificate authorities, and for what reads the allowed schemes."""
+        if self._settings.ca_file is not None and not Path(self._settings.ca_file).is_file():
+            raise RecipeError(f"ca_file: there is no file {self._settings.ca_file}")
+        self._settings.check_schemes()
+        self._settings.check_engine(robots=self._settings.robots)
+        if set(self._settings.allow_schemes) & set(WEB):
+            self._settings.check_contact()
+
+    @property
+    def shared(self) -> SharedSpec:
+        """The coordinator that keeps the limits per host and domain for all workers."""
+        limits = self._settings.turn_limits(self._settings.max_retry_wait_s)
+        return SharedSpec(partial(TurnCoordinator, limits), WORKERS_PER_COORDINATOR)
+
+    def connect(self, link: SharedLink) -> None:
+        """Takes the way to the coordinator."""
+        self._link = link
 
     def setup(self) -> None:
         """Starts the event loop and opens the client."""
+        config = self._settings
         _allow_many_open_files()
+        if config.engine == "img2dataset":
+            engine = Img2datasetEngine(config.child_settings(), config.allow_schemes, config.img2dataset_python)
+            self._img2dataset = engine
+            return
         self._thread = LoopThread()
         self._client = self._thread.run(self._open_client())
 
     def close(self) -> None:
         """Ends every connection and the event loop."""
+        if self._img2dataset is not None:
+            self._img2dataset.close()
+            self._img2dataset = None
         if self._thread is None or self._client is None:
             return
         self._thread.run(self._client.close())
@@ -136,63 +198,33 @@ class FetchImages(StreamingStage):
 
     def stream(self, table: pa.Table) -> Iterator[pa.Table]:
         """Yields the rows as their bodies arrive, up to 32 at a time."""
-        if self._thread is None or self._client is None:
-            raise RuntimeError("setup() has not been called")
-        places = _places_by_url(table["url"].to_pylist())
-        if not places:
-            yield _with_results(table, [], [])
+        part = self._part()
+        record = PartRecord(table, self._settings.verified)
+        if not record.wanted:
+            yield record.rows([])
             return
-        rows = list(places.values())
-        part = PartFetch(self._thread, self._client, self._settings.concurrency)
-        missing = set(range(len(rows)))
-        for chunk in part.chunks(list(places), _MAX_CHUNK, self._settings.part_timeout_s):
+        missing = set(range(len(record.wanted)))
+        for chunk in part.chunks(record.wanted, _MAX_CHUNK, self._settings.part_timeout_s):
             missing.difference_update(index for index, _ in chunk)
-            yield _chunk_table(table, rows, chunk)
+            yield record.rows(chunk)
         if missing:
             late = Fetched(reason=FailureReason.DEADLINE, detail="the part's time was over")
-            yield _chunk_table(table, rows, [(index, late) for index in sorted(missing)])
+            yield record.rows((index, late) for index in sorted(missing))
 
-    async def _open_client(self) -> WebClient:
+    def _part(self) -> PartFetch | Img2datasetEngine:
+        if self._img2dataset is not None:
+            return self._img2dataset
+        if self._thread is None or self._client is None:
+            raise RuntimeError("setup() has not been called")
+        return PartFetch(self._thread, self._client, self._settings.concurrency)
+
+    async def _open_client(self) -> Fetcher:
         config = self._settings
-        return WebClient(
-            config.client_settings(),
-            AddressPolicy(config.allow_networks, config.allow_ports),
-            RetryPolicy(config.retries, config.backoff_s, config.max_retry_wait_s),
-        )
-
-
-def _places_by_url(urls: Sequence[str | None]) -> dict[str | None, list[int]]:
-    places: dict[str | None, list[int]] = {}
-    for place, url in enumerate(urls):
-        places.setdefault(url, []).append(place)
-    return places
-
-
-def _chunk_table(table: pa.Table, rows: Sequence[Sequence[int]], chunk: Sequence[Arrival]) -> pa.Table:
-    places = [place for index, _ in chunk for place in rows[index]]
-    results = [fetched for index, fetched in chunk for _ in rows[index]]
-    return _with_results(table, places, results)
-
-
-def _with_results(table: pa.Table, places: Sequence[int], results: Sequence[Fetched]) -> pa.Table:
-    chunk = table.take(pa.array(places, pa.int64()))
-    columns = [
-        [item.body for item in results],
-        [item.status for item in results],
-        [item.final_url for item in results],
-        [item.redirects for item in results],
-        [item.content_type for item in results],
-        [None if item.body is None else len(item.body) for item in results],
-        [item.attempts for item in results],
-        [item.seconds for item in results],
-    ]
-    for field, values in zip(_SCHEMA, columns, strict=True):
-        chunk = chunk.append_column(field, pa.array(values, field.type))
-    return with_marks(chunk, [_mark_of(item) for item in results])
-
-
-def _mark_of(fetched: Fetched) -> Mark | None:
-    return None if fetched.reason is None else failed(fetched.reason, fetched.detail)
+        retry = RetryPolicy(config.retries, config.backoff_s, config.max_retry_wait_s)
+        link = LocalLink(self.shared) if self._link is None else self._link
+        web = WebClient(config.client_settings(), config.policy, retry, link)
+        references = ReferenceReader(config.reference_settings(), retry)
+        return SchemeRouter(web, references, config.allow_schemes)
 
 
 def _allow_many_open_files() -> None:

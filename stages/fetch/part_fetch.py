@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
-from curation.net.client import Fetched, WebClient
+from curation.net.fetched import Fetched, Validators
+from curation.references.reader import Fetcher
+from schemas.outcomes import FailureReason
+from stages.fetch.record import Wanted
+
+logger = logging.getLogger(__name__)
 
 _LINGER_S = 0.004
 """How long a chunk waits for company: a table of one row costs as much to make as one of thirty."""
@@ -39,26 +45,27 @@ class LoopThread:
 
 
 class PartFetch:
-    """Fetches the URLs of one part.
+    """Fetches what one part wants.
 
     At most `concurrency` bodies are in memory, on their way or waiting to be taken: whoever takes
     them slowly slows the fetching down.
     """
 
-    def __init__(self, thread: LoopThread, client: WebClient, concurrency: int) -> None:
+    def __init__(self, thread: LoopThread, client: Fetcher, concurrency: int) -> None:
         self._loop = thread.loop
         self._client = client
         self._gate = asyncio.Semaphore(concurrency)
         self._arrivals: queue.SimpleQueue[Arrival | BaseException] = queue.SimpleQueue()
+        self._logged: set[type[Exception]] = set()
 
-    def chunks(self, urls: Sequence[str | None], max_chunk: int, timeout_s: float | None) -> Iterator[list[Arrival]]:
-        """Yields (index of the URL, what became of it) in the order of arrival, in chunks.
+    def chunks(self, wanted: Sequence[Wanted], max_chunk: int, timeout_s: float | None) -> Iterator[list[Arrival]]:
+        """Yields (index of what was wanted, what became of it) in the order of arrival, in chunks.
 
         Stops early when `timeout_s` have been spent waiting for the network; the time that the
         caller takes over a chunk does not count.
         """
-        work = asyncio.run_coroutine_threadsafe(self._fetch_all(urls), self._loop)
-        missing, waited_s = len(urls), 0.0
+        work = asyncio.run_coroutine_threadsafe(self._fetch_all(wanted), self._loop)
+        missing, waited_s = len(wanted), 0.0
         try:
             while missing:
                 started = time.monotonic()
@@ -72,16 +79,28 @@ class PartFetch:
         finally:
             work.cancel()
 
-    async def _fetch_all(self, urls: Sequence[str | None]) -> None:
+    async def _fetch_all(self, wanted: Sequence[Wanted]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                for index, url in enumerate(urls):
-                    group.create_task(self._fetch_one(index, url))
+                for index, (url, known) in enumerate(wanted):
+                    group.create_task(self._fetch_one(index, url, known))
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits, which raises it
             self._arrivals.put(error)
 
-    async def _fetch_one(self, index: int, url: str | None) -> None:
-        self._arrivals.put((index, await self._client.fetch(url, self._gate)))
+    async def _fetch_one(self, index: int, url: str | None, known: Validators | None) -> None:
+        try:
+            fetched = await self._client.fetch(url, self._gate, known)
+        except Exception as error:  # noqa: BLE001 - what one server answered must not take a whole part with it
+            fetched = self._unforeseen(url, error)
+        self._arrivals.put((index, fetched))
+
+    def _unforeseen(self, url: str | None, error: Exception) -> Fetched:
+        """A failed row for an error that is a mistake of the code's; told with its traceback once a part."""
+        kind = type(error)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            logger.error("an error that nobody foresaw while fetching %.200r", url, exc_info=error)
+        return Fetched(reason=FailureReason.CONNECTION_FAILED, detail=kind.__name__, attempts=1)
 
     def _next_chunk(self, max_chunk: int, timeout_s: float | None) -> list[Arrival]:
         chunk: list[Arrival] = []

@@ -1,8 +1,7 @@
-"""Stage `fingerprint`: what tells copies of an image apart from other images, to the byte and to the eye."""
+"""Stage `fingerprint`: what tells copies of an image apart from other images, to the eye."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,7 +41,7 @@ class _Hashes:
 
 
 class Fingerprint(Stage):
-    """Takes the SHA-256 of the body and the PDQ hash of the delivered image."""
+    """Takes the PDQ hash of the delivered image."""
 
     Config = FingerprintConfig
 
@@ -55,19 +54,17 @@ class Fingerprint(Stage):
         """What the stage needs, and makes under its config."""
         return StageSpec(
             kind="fingerprint",
-            version=1,
-            requires=("body", "image"),
-            adds=("sha256", "pdq", "pdq_quality", *(("pdq_inner",) if self._settings.inner_hash else ())),
+            version=2,
+            requires=("image",),
+            adds=("pdq", "pdq_quality", *(("pdq_inner",) if self._settings.inner_hash else ())),
             resources=Resources(cpus=1.0),
             rowwise=True,
         )
 
     def process(self, table: pa.Table) -> pa.Table:
         """Adds the fingerprints of every row."""
-        digests = [hashlib.sha256(value.as_buffer()).hexdigest() for value in table["body"]]
         hashes = [self._hashes_of(value.as_py()) for value in table["image"]]
-        columns: dict[str, list[str | None] | list[str] | list[int | None]] = {
-            "sha256": digests,
+        columns: dict[str, list[str | None] | list[int | None]] = {
             "pdq": [item.whole for item in hashes],
             "pdq_quality": [item.quality for item in hashes],
             "pdq_inner": [item.inner for item in hashes],

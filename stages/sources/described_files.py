@@ -104,7 +104,7 @@ class FileDescriber:
             footer = pq.ParquetFile(stream)
             schema, groups = footer.schema_arrow, group_rows(footer)
         carried = {name: source for name, source in wanted.items() if name not in COLUMNS}
-        fields = [pa.field(name, _plain_type(schema.field(source).type)) for name, source in carried.items()]
+        fields = [pa.field(name, plain_type(schema.field(source).type)) for name, source in carried.items()]
         return DescribedFile(identity, None, groups, pa.schema(fields), {})
 
     def _describe_text(
@@ -171,14 +171,14 @@ def _check_names(file: TableFile, wanted: Mapping[str, str], names: Sequence[str
 
 def _check_types(file: TableFile, wanted: Mapping[str, str], schema: pa.Schema) -> None:
     for name in ("url", "caption"):
-        kind = _plain_type(schema.field(wanted[name]).type) if name in wanted else pa.string()
+        kind = plain_type(schema.field(wanted[name]).type) if name in wanted else pa.string()
         if not (pa.types.is_string(kind) or pa.types.is_null(kind)):
             raise RecipeError(
                 f"{file.path}: its column {wanted[name]!r} is {kind}, not text; name another one as `{name}_column`"
             )
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
+def plain_type(kind: pa.DataType) -> pa.DataType:
     """The type without its encoding: dictionaries by their values, all kinds of text as one."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

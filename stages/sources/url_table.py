@@ -17,6 +17,7 @@ from curation.errors import CorruptionError, TransientError
 from curation.row_keys import row_keys
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
+from stages.sources.column_names import renamed_columns
 from stages.sources.described_files import FileDescriber, carried_fields, digest
 from stages.sources.parquet_slices import read_slice
 from stages.sources.table_files import Format, TableFile, TableFiles
@@ -188,19 +189,8 @@ class UrlTable(Source):
             files, format = self._files.find(self.config.format)
             taken = (self.config.url_column, self.config.caption_column)
             names = self._describer(format).column_names(files[0])
-            self._renamed = _renamed([name for name in names if name not in taken])
+            self._renamed = renamed_columns([name for name in names if name not in taken])
         return self._renamed
-
-
-def _renamed(names: Sequence[str]) -> dict[str, str]:
-    """The columns by names that clash with none of the pipeline and none of each other."""
-    renamed: dict[str, str] = {}
-    for name in names:
-        new = name
-        while new in COLUMNS or new in renamed or (new != name and new in names):
-            new = f"source_{new}"
-        renamed[new] = name
-    return renamed
 
 
 def _overlaps(

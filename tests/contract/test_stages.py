@@ -89,6 +89,7 @@ def test_the_spec_speaks_of_registered_columns_alone_when_declared(kind):
     assert set(spec.adds) <= set(COLUMNS)
     assert not set(spec.adds) & {"row", "key", "url", "caption", *spec.requires, *END_COLUMNS}
     assert len(set(spec.adds)) == len(spec.adds)
+    assert set(spec.revisits) <= {name for name in spec.adds if COLUMNS[name].role is not Role.TRANSIENT}
     assert spec.resources.cpus > 0
 
 

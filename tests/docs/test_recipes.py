@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 from documents import ROOT, blocks
+from img2dataset_folders import write_shard
 
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
@@ -27,9 +28,18 @@ def place_of(block):
 def checked(recipe):
     """Lets every step look for what it names, but for folders that are only an example."""
     for step in recipe.steps:
-        if not str(getattr(step.config, "model", "")).startswith("local-dir:"):
+        names_folder = str(getattr(step.config, "model", "")).startswith("local-dir:")
+        if not names_folder and not getattr(step.config, "allow_folders", None):
             step.check()
     return recipe
+
+
+@pytest.fixture
+def example_folders(tmp_path, monkeypatch):
+    """The folders that the pages' recipes read before anything is started."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write_shard(tmp_path / "data" / "laion-shards", 0, [0, 1], "webdataset")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=place_of)
@@ -38,13 +48,14 @@ def test_block_is_of_a_known_kind_when_a_page_shows_yaml(block):
 
 
 @pytest.mark.parametrize("block", SHOWN_RECIPES, ids=place_of)
+@pytest.mark.usefixtures("example_folders")
 def test_recipe_can_be_planned_when_a_page_shows_it(block):
     recipe = checked(parse_recipe(block.text, block.place, CATALOGUE))
 
     plan = make_plan(recipe)
 
     assert plan.sink is recipe.steps[-1]
-    assert len(plan.phases) >= 2
+    assert plan.phases
 
 
 @pytest.mark.parametrize("block", SHOWN_STEPS, ids=place_of)

@@ -11,6 +11,7 @@ import pytest
 from word_recipes import write_recipe
 
 from curation.ledger.open_run import open_ledger, open_run
+from jobs import curate
 from jobs.cli import main
 from stages.text.rules import TextRules
 
@@ -159,6 +160,70 @@ def test_the_code_is_3_when_parts_were_set_aside(run, monkeypatch, capsys, tmp_p
     monkeypatch.undo()
     assert run("--json") == 0
     assert json.loads(capsys.readouterr().out)["failed"] == {}
+
+
+def test_it_is_said_and_nothing_is_done_when_no_row_failed_so(run, capsys, tmp_path):
+    run("--json")
+    first = json.loads(capsys.readouterr().out)
+    assert first["revisit"] is None
+    assert run("--retry-failed", "dns_not_found,http_gone") == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-1] == "retry 1: no row had failed for dns_not_found, http_gone"
+    assert run("--retry-failed", "all", "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["ledger"], summary["revisit"]["number"], summary["revisit"]["asked"]) == (first["ledger"], 2, 0)
+    assert main(["status", str(tmp_path / "out")]) == 0
+    assert "recipe words: finished (retry 2 of all failures), 20 rows" in capsys.readouterr().out
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out) == first
+    assert main(["status", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["revisit"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--retry-failed", "http_sever_error"],
+            "no row fails for 'http_sever_error'; did you mean http_server_error?",
+        ),
+        (["--retry-failed", "select.min"], "no row fails for 'select.min'; known are all, bad_content_encoding, "),
+        (["--refresh"], "--refresh: no step of the recipe fetches anything that could have changed"),
+    ],
+)
+def test_nothing_is_started_when_it_cannot_be_asked_again(run, capsys, tmp_path, arguments, message):
+    assert run(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_retry_is_refused_when_no_step_measures(recipe, run, capsys, tmp_path):
+    steps = "  - {kind: select, rules: [{name: a, where: \"caption <> 'x'\"}]}\n"
+    text = Path(recipe).read_text()
+    Path(recipe).write_text(text[: text.index("steps:")] + "steps:\n" + steps)
+    assert run("--retry-failed", "all") == 2
+    assert "--retry-failed: no step of the recipe measures anything" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_summary_is_of_this_run_when_another_driver_begins_before_it_is_told(run, capsys, tmp_path, monkeypatch):
+    def followed_by_another(*arguments, **settings):
+        result = curate.curate_once(*arguments, **settings)
+        store, record = open_run(str(tmp_path / "out"))
+        store.write_bytes("run.json", record.model_copy(update={"state": "running", "ledger": None}).to_bytes())
+        return result
+
+    monkeypatch.setattr(curate, "curate_once", curate.curate, raising=False)
+    monkeypatch.setattr(curate, "curate", followed_by_another)
+    assert run("--json") == 0
+    assert json.loads(capsys.readouterr().out)["kept"] == 12
+
+
+def test_the_code_is_2_when_both_a_retry_and_a_refresh_are_asked_for(run, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run("--refresh", "--retry-failed", "all")
+    assert caught.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted(tmp_path, capsys):

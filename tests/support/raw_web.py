@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter, defaultdict
@@ -11,13 +12,16 @@ Handler = Callable[["Exchange"], Awaitable[None]]
 
 
 class Exchange:
-    """One request and the raw connection to answer it on."""
+    """One request and the raw connection to answer it on: the how many-th for its path, and over its connection."""
 
-    def __init__(self, path: str, headers: dict[str, str], writer: asyncio.StreamWriter, nth: int) -> None:
+    def __init__(
+        self, path: str, headers: dict[str, str], writer: asyncio.StreamWriter, nth: int, nth_on_connection: int
+    ) -> None:
         self.path = path
         self.headers = headers
         self.writer = writer
         self.nth = nth
+        self.nth_on_connection = nth_on_connection
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
@@ -40,7 +44,9 @@ class Exchange:
 class RawWeb:
     """Answers by path; remembers who asked for what, and how many at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.tls = tls
+        self.connections = 0
         self.handlers: dict[str, Handler] = {}
         self.asked: Counter[str] = Counter()
         self.requests: list[tuple[str, dict[str, str]]] = []
@@ -59,13 +65,13 @@ class RawWeb:
         asyncio.run_coroutine_threadsafe(wrapped(), self.loop).result(10)
 
     async def _start(self) -> None:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port = server.sockets[0].getsockname()[1]
         for host in ("127.0.0.2", "127.0.0.3"):
-            await asyncio.start_server(self._serve, host, self.port)
+            await asyncio.start_server(self._serve, host, self.port, ssl=self.tls)
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
     def on(self, path: str, status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
         async def handler(exchange: Exchange) -> None:
@@ -81,15 +87,17 @@ class RawWeb:
         return self.url(path)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        nth = 1
         try:
-            while await self._serve_one(reader, writer):
-                pass
+            while await self._serve_one(reader, writer, nth):
+                nth += 1
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             pass
         finally:
             writer.close()
 
-    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nth: int) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         path = head[0].split(" ")[1]
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
@@ -98,7 +106,7 @@ class RawWeb:
         host = headers["host"].partition(":")[0]
         self.together[host] += 1
         self.most_together[host] = max(self.most_together[host], self.together[host])
-        exchange = Exchange(path, headers, writer, self.asked[path])
+        exchange = Exchange(path, headers, writer, self.asked[path], nth)
         try:
             await self.handlers.get(path, _not_found)(exchange)
         finally:

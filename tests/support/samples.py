@@ -1,10 +1,14 @@
 """Values for every column that a step may read, good and bad ones, so that steps can be tried by their spec alone."""
 
+from pathlib import Path
+
 import pyarrow as pa
 from pictures import gradient, png_of_size, saved
 
 from curation.row_keys import row_keys
 from schemas.columns import COLUMNS
+
+_HERE = Path(__file__).as_uri()
 
 BODIES = [
     saved(gradient(60, 40), "jpg"),
@@ -47,6 +51,8 @@ def _values(name, urls):
     special = {
         "url": urls,
         "body": BODIES,
+        "reference": [f"{_HERE}#", None, f"{_HERE}.missing#"],
+        "reference_error": ["failed_to_download: HTTP Error 404: Not Found", "failed_to_resize: image too small", None],
         "image": IMAGES,
         "sha256": [*_hexadecimal(64), _hexadecimal(64)[0], None],
         "pdq": [*_hexadecimal(64), _hexadecimal(64)[0], None],

@@ -24,6 +24,24 @@ run: {part_rows: 16}
 """
 
 
+class Killed(BaseException):
+    """As sudden as SIGKILL: nothing of the run catches it."""
+
+
+class KillAfter:
+    """A listener that ends the run at its nth word."""
+
+    def __init__(self, words):
+        self.left = words
+
+    def _hear(self, *_):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+    item_started = unit_done = item_ended = _hear
+
+
 def execute(folder: Path, *overrides, text=RECIPE, log=None, runner=None, listener=None):
     recipe = parse_recipe(text.replace("LOG", str(log or folder.parent)), "recipe.yaml", CATALOGUE, overrides)
     runner = runner or InProcessRunner(recipe.run.max_tries)

@@ -8,7 +8,7 @@ from rich.console import Console
 from curation.console import progress
 from curation.console.progress import LiveProgress, PlainProgress
 from curation.engine.events import ItemStart
-from schemas.records import UnitReport
+from schemas.records import Revisited, UnitReport
 
 REPORT = UnitReport(unit=3, rows_in=2000, kept=1500, rejected={"a.b": 300, "a.c": 100}, failed={"http_gone": 100})
 
@@ -41,6 +41,17 @@ def test_plain_lines_tell_how_far_it_is_when_some_time_has_passed(clock):
         "  5/10 units, 1,000 rows/s, kept 4,500, rejected 1,200, failed 300, 10 s left",
         "  done in 8.0 s: 1,000 rows/s, kept 6,000, rejected 1,600, failed 400",
     ]
+
+
+def test_it_is_told_how_many_rows_were_asked_again_when_any_were(clock):
+    stream = io.StringIO()
+    plain = PlainProgress(stream)
+    plain.item_started(ItemStart("phase", "fetch", 2, 0))
+    clock.now += 2.0
+    for _ in range(2):
+        plain.unit_done(REPORT.model_copy(update={"revisited": Revisited(asked=1200, unchanged=700)}))
+    plain.item_ended(2.0)
+    assert stream.getvalue().splitlines()[-1].endswith("failed 200, asked again 2,400, unchanged 1,400")
 
 
 def test_one_line_says_so_when_there_was_nothing_to_do(clock):

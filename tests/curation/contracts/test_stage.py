@@ -5,6 +5,8 @@ import pickle
 import pyarrow as pa
 from toy_steps import Draw
 
+from curation.contracts.stage import earlier_name, earlier_values
+
 
 def _urls(*rows):
     urls = [f"u/{row}" for row in rows]
@@ -28,3 +30,10 @@ def test_the_added_columns_are_there_when_no_row_is_given():
 def test_a_stage_works_the_same_when_it_was_pickled():
     stage = pickle.loads(pickle.dumps(Draw(Draw.Config())))
     assert stage.process(_urls(1, 2)).equals(Draw(Draw.Config()).process(_urls(1, 2)))
+
+
+def test_earlier_values_are_null_when_there_are_none_to_give():
+    table = _urls(1, 2)
+    assert earlier_values(table, "etag") == [None, None]
+    given = table.append_column(earlier_name("etag"), pa.array(["a", None]))
+    assert earlier_values(given, "etag") == ["a", None]

@@ -1,7 +1,7 @@
 """Runs that are broken off anywhere: the record tells how far they came, and the next one comes to the same end."""
 
 import pytest
-from toy_runs import execute, files_of, ledger_of, logged
+from toy_runs import KillAfter, Killed, execute, files_of, ledger_of, logged
 from toy_steps import CATALOGUE, CountingSource, WriteLines
 
 from curation.engine.events import Listeners
@@ -12,24 +12,6 @@ from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.store import Store
-
-
-class Killed(BaseException):
-    """As sudden as SIGKILL: nothing of the run catches it."""
-
-
-class KillAfter:
-    """A listener that ends the run at its nth word."""
-
-    def __init__(self, words):
-        self.left = words
-
-    def _hear(self, *_):
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-    item_started = unit_done = item_ended = _hear
 
 
 def test_the_end_is_the_same_when_a_run_was_killed_anywhere(tmp_path):

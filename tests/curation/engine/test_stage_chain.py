@@ -5,7 +5,7 @@ import pytest
 from toy_steps import Develop, Draw, MeasureText
 
 from curation.contracts.config import StepConfig
-from curation.contracts.marks import rejected, with_marks
+from curation.contracts.marks import rejected, unchanged, with_marks
 from curation.contracts.stage import Stage, StageSpec, StreamingStage
 from curation.engine.stage_chain import END_COLUMNS, StageChain
 from curation.errors import StageError
@@ -195,3 +195,22 @@ def test_stages_are_set_up_and_closed_once_each_when_a_chain_is():
     chain.setup()
     chain.close()
     assert [stage.seen for stage in stages] == [["setup", "close"]] * 2
+
+
+def test_a_stage_alone_is_given_its_earlier_values_and_unchanged_rows_go_no_further_when_asked_again():
+    class Returning(Peek):
+        @property
+        def spec(self):
+            return StageSpec("returning", 1, ("url",), ("text_words",), rowwise=True, revisits=("text_words",))
+
+        def process(self, table):
+            super().process(table)
+            table = table.append_column(COLUMNS["text_words"].field, pa.array([7, None, 9], pa.int32()))
+            return with_marks(table, [None, unchanged(), None])
+
+    rows = rows_of(1, 2, 3).append_column("earlier:text_words", pa.array([None, 5, 6], pa.int32()))
+    stages = [first := Returning(Peek.Config()), behind := Peek(Peek.Config())]
+    result = StageChain(stages).run(rows, 0)
+    assert [names for names, _ in first.seen] == [["row", "key", "url", "earlier:text_words"]]
+    assert behind.seen == [(["row", "key", "url"], [1, 3])]
+    assert result["outcome"].to_pylist() == [None, "unchanged", None]

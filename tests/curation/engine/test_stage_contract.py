@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from curation.contracts.config import StepConfig
-from curation.contracts.marks import failed, rejected, with_marks
-from curation.contracts.stage import Stage, StageSpec
+from curation.contracts.marks import UNCHANGED, failed, rejected, unchanged, with_marks
+from curation.contracts.stage import Stage, StageSpec, earlier_name
 from curation.engine.stage_contract import check_result
 from curation.errors import StageError
 from schemas.columns import COLUMNS
@@ -101,3 +101,32 @@ def test_step_part_and_fault_are_named_when_the_contract_is_broken(result, compl
 def test_the_type_of_every_registered_column_is_held_when_added():
     wrong = GIVEN.append_column("text_words", pa.nulls(3, pa.null()))
     assert said_of(wrong) == f"the column text_words is null, not {COLUMNS['text_words'].type}"
+
+
+class Returning(Counting):
+    @property
+    def spec(self):
+        return StageSpec("counting", 1, ("caption",), ("text_words",), revisits=("text_words",))
+
+
+GIVEN_BACK = GIVEN.append_column(earlier_name("text_words"), pa.array([4, None, 6], pa.int32()))
+
+
+def test_a_row_may_be_unchanged_when_the_stage_was_given_something_of_it():
+    result = with_marks(with_words(GIVEN_BACK), [unchanged(), None, unchanged()])
+    assert check_result(Returning(Counting.Config()), GIVEN_BACK, result, 4) is None
+
+
+@pytest.mark.parametrize("given", [GIVEN, GIVEN_BACK])
+def test_a_row_cannot_be_unchanged_when_the_stage_knew_nothing_of_it(given):
+    result = with_marks(with_words(given), [None, unchanged(), None])
+    with pytest.raises(StageError, match="marked row 2 unchanged without having been given anything earlier of it"):
+        check_result(Returning(Counting.Config(name="count")), given, result, 4)
+
+
+def test_a_row_has_no_reason_when_it_is_unchanged():
+    result = with_words(GIVEN_BACK)
+    for name, values in zip(("outcome", "reason", "detail"), ([UNCHANGED], ["304"], [None]), strict=True):
+        result = result.append_column(name, pa.array([*values, None, None], pa.string()))
+    with pytest.raises(StageError, match="marked rows must be rejected or failed, each with a reason"):
+        check_result(Returning(Counting.Config()), GIVEN_BACK, result, 4)

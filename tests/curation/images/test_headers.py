@@ -135,3 +135,24 @@ def test_file_is_corrupt_when_it_has_no_width(name: str):
         at = body.index(b"\xff\xc0") + 7 if name == "jpg" else body.index(b"\x9d\x01\x2a") + 3
         body[at : at + 2] = b"\0\0"
     assert _reason(bytes(body)) is Reason.CORRUPT_IMAGE
+
+
+def test_tiff_is_corrupt_when_its_offsets_are_no_numbers():
+    body = bytearray(saved(PICTURE, "tiff"))
+    place = int.from_bytes(body[4:8], "little")
+    for at in range(place + 2, len(body) - 12, 12):
+        if int.from_bytes(body[at : at + 2], "little") == 273:
+            body[at + 2] = 2  # the type of texts
+    assert _reason(bytes(body)) is Reason.CORRUPT_IMAGE
+
+
+def test_file_is_corrupt_when_its_width_is_more_than_any_format_allows():
+    assert read_header(png_of_size(2**31 - 1, 5)).width == 2**31 - 1
+    assert _reason(png_of_size(2**31, 5)) is Reason.CORRUPT_IMAGE
+
+
+@pytest.mark.parametrize("name", ["gif", "png", "webp", "avif", "tiff"])
+def test_frames_are_counted_when_there_are_several(name: str):
+    frames = [Image.fromarray(np.roll(PICTURE, step, axis=1)) for step in range(4)]
+    assert read_header(saved(frames[0], name)).frames == 1
+    assert read_header(saved(frames[0], name, save_all=True, append_images=frames[1:])).frames == 4

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from pictures import gradient
+from PIL import Image
 
 from curation.images.resize import Side, resize_pixels, target_size
 
@@ -30,3 +31,25 @@ def test_picture_stays_the_same_picture_when_it_is_resized(size: tuple[int, int]
     resized = resize_pixels(gradient(80, 60), size)
     assert resized.shape == (size[1], size[0], 3)
     assert np.abs(resized.astype(int) - gradient(*size)).mean() < 2
+
+
+@pytest.mark.parametrize("ratio", [1.6, 2.1, 3.7, 6.0])
+def test_detail_too_fine_for_the_result_turns_grey_when_it_is_resized(ratio: float):
+    size = 64
+    across = round(size * ratio)
+    stripes = np.zeros((across, across, 3), np.uint8)
+    stripes[:, ::2] = 255
+    resized = resize_pixels(stripes, (size, size))
+    # Taking every nth pixel would leave stripes from 0 to 255.
+    assert resized.astype(int).std() < 12
+    assert abs(resized.astype(int).mean() - 127) < 4
+
+
+@pytest.mark.parametrize("ratio", [1.3, 1.9, 3.1])
+def test_result_is_near_lanczos_when_a_photo_shrinks(ratio: float):
+    photo = gradient(300, 200)
+    photo[40:120, 60:200] = 255 - photo[40:120, 60:200]
+    size = round(300 / ratio), round(200 / ratio)
+    wanted = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS), np.float64)
+    error = np.mean((resize_pixels(photo, size) - wanted) ** 2)
+    assert 10 * np.log10(255**2 / error) > 30

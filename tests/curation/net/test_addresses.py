@@ -13,13 +13,16 @@ from schemas.outcomes import FailureReason
         *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fec0::1", "ff02::1", "2001:db8::1", "100::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1"),
         *("::127.0.0.1", "64:ff9b:1::1", "2001:0:5ef5:79fb:0:0:80ff:fffe"),
+        *("3fff::1", "2606:4700::5efe:10.0.0.1", "2606:4700::200:5efe:127.0.0.1"),
     ],
 )
 def test_address_is_refused_when_it_is_not_public(address: str):
     assert not AddressPolicy().allows_address(address)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808", "2606:4700::5efe:8.8.8.8"]
+)
 def test_address_is_allowed_when_it_is_public(address: str):
     assert AddressPolicy().allows_address(address)
 

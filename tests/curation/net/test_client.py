@@ -6,51 +6,23 @@ import ssl
 import subprocess
 import threading
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from raw_web import Exchange, RawWeb
+from web_clients import fetch_one
 
-from curation.net.addresses import AddressPolicy
-from curation.net.client import ClientSettings, Fetched, WebClient
-from curation.net.retries import RetryPolicy
+from curation.net.fetched import Fetched
 from schemas.outcomes import FailureReason as Reason
 
 BODY = b"\xff\xd8 not really a picture"
-SETTINGS = ClientSettings(
-    user_agent="test-bot/1.0 (+mailto:me@example.org)",
-    agent="test-bot",
-    concurrency=16,
-    per_host_concurrency=8,
-    connect_timeout_s=2.0,
-    read_timeout_s=0.5,
-    total_timeout_s=1.0,
-    max_body_bytes=100_000,
-    max_redirects=3,
-    robots=False,
-    opt_out_headers=True,
-)
-
 Fetch = Callable[..., Fetched]
 
 
 @pytest.fixture
-def fetch() -> Iterator[Fetch]:
+def fetch() -> Fetch:
     """Fetches one URL with a client of its own."""
-
-    async def run(url: str, allow: tuple[str, ...], ports: tuple[int, ...] | None, retries: int, **changes) -> Fetched:
-        policy = AddressPolicy(allow, ports)
-        client = WebClient(replace(SETTINGS, **changes), policy, RetryPolicy(retries, 0.01, 2.0))
-        try:
-            return await client.fetch(url, asyncio.Semaphore(4))
-        finally:
-            await client.close()
-
-    def fetch_one(url, allow=("127.0.0.0/8",), ports=None, retries=0, **changes) -> Fetched:
-        return asyncio.run(run(url, allow, ports, retries, **changes))
-
     return fetch_one
 
 
@@ -298,7 +270,9 @@ def test_read_deadline_ends_it_when_a_server_falls_silent(web: RawWeb, fetch: Fe
         await asyncio.sleep(30)
 
     for handler in (silent, stalls):
-        assert fetch(web.handle("/x", handler), read_timeout_s=0.1).reason is Reason.READ_TIMEOUT
+        assert (
+            fetch(web.handle("/x", handler), first_byte_timeout_s=0.1, idle_timeout_s=0.1).reason is Reason.READ_TIMEOUT
+        )
 
 
 def test_body_is_refused_when_it_is_too_long_or_empty(web: RawWeb, fetch: Fetch):
@@ -343,7 +317,7 @@ def test_owner_is_obeyed_when_a_header_opts_out(web: RawWeb, fetch: Fetch):
     url = web.on("/x", body=BODY, headers={"X-Robots-Tag": "noarchive, NoImageAI"})
     refused = fetch(url)
     assert (refused.reason, refused.detail, refused.body) == (Reason.OPTED_OUT, "X-Robots-Tag: noimageai", None)
-    assert fetch(url, opt_out_headers=False).body == BODY
+    assert fetch(url, robots_tags=("noai",)).body == BODY
 
 
 def test_robots_txt_is_obeyed_at_every_hop_when_asked_to(web: RawWeb, fetch: Fetch):
@@ -352,7 +326,7 @@ def test_robots_txt_is_obeyed_at_every_hop_when_asked_to(web: RawWeb, fetch: Fet
     web.redirect("/a.jpg", "/bots/a.jpg")
     web.on("/bots/a.jpg", body=BODY)
     got = fetch(web.url("/a.jpg"), robots=True)
-    assert (got.reason, got.detail) == (Reason.ROBOTS_DISALLOWED, "robots.txt: /bots/a.jpg")
+    assert (got.reason, got.detail) == (Reason.ROBOTS_DISALLOWED, "robots.txt, line 4: Disallow: /bots/")
     assert fetch(web.url("/private/a.jpg"), robots=True).body == BODY
     assert web.asked["/bots/a.jpg"] == 0
 

@@ -1,6 +1,6 @@
 import pytest
 
-from curation.net.opt_out import robots_tag_objection
+from curation.net.opt_out import ROBOTS_TAGS, reserves_mining, robots_tag_objection
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,21 @@ from curation.net.opt_out import robots_tag_objection
 )
 def test_objection_is_found_when_a_header_is_about_this_crawler(values: list[str], objection: str | None):
     assert robots_tag_objection(values, "my-bot") == objection
+
+
+@pytest.mark.parametrize("tag", ROBOTS_TAGS)
+def test_directive_counts_when_it_is_among_those_obeyed(tag: str):
+    assert robots_tag_objection([f"nofollow, {tag}"], "my-bot", (tag,)) == tag
+    assert robots_tag_objection([tag], "my-bot", [other for other in ROBOTS_TAGS if other != tag]) is None
+
+
+def test_none_counts_when_noindex_is_obeyed():
+    assert robots_tag_objection(["none"], "my-bot", ("noindex",)) == "none"
+    assert robots_tag_objection(["none"], "my-bot", ("noai",)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "reserved"), [([], False), (["0"], False), (["1"], True), (["0", " 1 "], True), (["yes"], False)]
+)
+def test_mining_is_reserved_when_a_header_says_one(values: list[str], reserved: bool):
+    assert reserves_mining(values) is reserved

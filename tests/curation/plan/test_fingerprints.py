@@ -3,9 +3,10 @@
 import pytest
 from toy_steps import CATALOGUE
 
-from curation.plan.fingerprints import Fingerprints, layout_fingerprint
+from curation.plan.fingerprints import Fingerprints, layout_fingerprint, steps_fingerprint
 from curation.plan.phases import Phase, make_plan
 from curation.recipe.load import parse_recipe
+from schemas.records import Revisit
 
 RECIPE = """
 source: {kind: counting, rows: 100}
@@ -35,15 +36,15 @@ def second_words(monkeypatch):
     monkeypatch.setattr(measure, "spec", property(with_other_column))
 
 
-def prints_of(*overrides, text=RECIPE, quarantined=(), layout=("source", 2000)):
+def prints_of(*overrides, text=RECIPE, quarantined=(), layout=("source", 2000), revisits=(), editions=None):
     """The fingerprints by name: {phase: (measure, scope)}, {decision or sink: fingerprint}."""
     plan = make_plan(parse_recipe(text, "r.yaml", CATALOGUE, overrides))
-    prints = Fingerprints(plan, layout_fingerprint(*layout))
+    prints = Fingerprints(plan, layout_fingerprint(*layout), revisits)
     found = {}
     for item in plan.items:
         if isinstance(item, Phase):
             both = prints.phase(item)
-            prints.end_phase(both, quarantined if item.name == FIRST else ())
+            prints.end_phase(both, quarantined if item.name == FIRST else (), (editions or {}).get(item.name, {}))
             found[item.name] = (both.measure, both.scope)
         else:
             found[item.name] = prints.decision(item)
@@ -95,6 +96,26 @@ def test_everything_changes_when_other_rows_lie_in_a_part(layout):
 
 def test_scopes_change_behind_it_when_a_part_was_set_aside():
     assert changed(quarantined=(3,)) == AFTER_FIRST
+
+
+def meant_for(name, number=1):
+    """A retry that is meant for a phase of the recipe."""
+    plan = make_plan(parse_recipe(RECIPE, "r.yaml", CATALOGUE))
+    (phase,) = (phase for phase in plan.phases if phase.name == name)
+    steps = steps_fingerprint(phase, layout_fingerprint("source", 2000))
+    return Revisit(number=number, kind="retry", reasons=("deadline",), phases=(steps,))
+
+
+def test_only_its_own_scope_changes_when_a_revisit_measures_nothing_anew():
+    once, twice = (meant_for(SECOND), meant_for(SECOND, 7))
+    assert changed(revisits=(once,)) == {"draw-develop.scope"}
+    assert prints_of(revisits=(once,))[SECOND] != prints_of(revisits=(once, twice))[SECOND]
+    assert changed("draw.name=pull", revisits=(once,)) == changed("draw.name=pull")
+
+
+def test_scopes_change_behind_it_when_a_revisit_measured_rows_anew():
+    assert changed(editions={SECOND: {3: "ab"}}) == {"threshold", "again.scope", LAST}
+    assert prints_of(editions={SECOND: {3: "ab"}}) != prints_of(editions={SECOND: {3: "cd"}})
 
 
 def test_values_stay_when_an_exchange_is_put_before_a_stage():

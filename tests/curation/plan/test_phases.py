@@ -17,6 +17,7 @@ class _FromLists(StepConfig):
     kind: str
     reads: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()
     decides: bool = False
 
 
@@ -26,7 +27,8 @@ class Any(Stage):
 
     @property
     def spec(self):
-        return StageSpec("any", 1, self.config.reads, self.config.makes, decides=self.config.decides)
+        config = self.config
+        return StageSpec("any", 1, config.reads, config.makes, decides=config.decides, revisits=config.back)
 
     def process(self, table):
         raise NotImplementedError
@@ -189,6 +191,14 @@ def test_the_rows_are_brought_into_the_pool_when_no_stage_stands_first(first):
 )
 def test_the_step_and_the_remedy_are_named_when_columns_do_not_fit(steps, line):
     assert mistakes_of(*steps) == [line]
+
+
+@pytest.mark.parametrize("column", ["body", "text"])
+def test_the_column_is_named_when_a_stage_wants_back_what_it_does_not_write(column):
+    step = f"{{kind: any, name: a, makes: [body, etag], back: [etag, {column}]}}"
+    text = f"source: {{kind: counting, rows: 1}}\nsteps:\n  - {step}\n"
+    with pytest.raises(PlanError, match=rf"steps.0 \(a\): wants the column {column} back, which it does not write$"):
+        make_plan(parse_recipe(text, "r.yaml", FREE))
 
 
 def test_all_steps_are_named_when_several_are_wrong():

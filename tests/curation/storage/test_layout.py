@@ -1,6 +1,15 @@
 """Names of files and folders."""
 
-from curation.storage.layout import DecisionLayout, PhaseLayout, UnitsLayout, committed_units, unit_name
+from curation.storage.layout import (
+    DecisionLayout,
+    PhaseLayout,
+    UnitsLayout,
+    committed_units,
+    revisit_end_path,
+    revisit_numbers,
+    revisit_path,
+    unit_name,
+)
 
 
 def test_names_sort_as_numbers_do_when_there_are_many():
@@ -25,3 +34,10 @@ def test_nothing_but_shards_lies_in_the_folder_of_shards_when_committed():
     layout = UnitsLayout("shards", "ab")
     assert not layout.commit(0).startswith(f"{layout.folder}/")
     assert DecisionLayout("select", "ab").commit == "decisions/select-ab/commit.json"
+
+
+def test_numbers_come_back_once_when_revisits_are_listed():
+    listed = [
+        path.rsplit("/", 1)[-1] for number in (10, 9) for path in (revisit_path(number), revisit_end_path(number))
+    ]
+    assert revisit_numbers(listed) == [9, 10]

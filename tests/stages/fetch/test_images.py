@@ -1,14 +1,18 @@
 import asyncio
+import hashlib
 import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 from raw_web import Exchange, RawWeb
 
+from curation.contracts.stage import earlier_name
+from curation.errors import RecipeError
 from schemas.columns import schema_of
 from stages.fetch.images import FetchImages, FetchImagesConfig
 
@@ -147,7 +151,7 @@ def test_hosts_fail_by_themselves_when_one_hangs_and_another_is_gone(web: RawWeb
     web.handle("/hang", hang)
     urls = [web.url("/hang?", "127.0.0.2"), web.on("/a", body=BODY), f"http://127.0.0.4:{web.port}/x"]
     web.handle("/hang?", hang)
-    done = make(read_timeout_s=0.2, retries=0).process(_table(urls))
+    done = make(first_byte_timeout_s=0.2, retries=0).process(_table(urls))
     assert done["reason"].to_pylist() == ["read_timeout", None, "connection_refused"]
 
 
@@ -207,3 +211,57 @@ def test_contact_follows_the_product_token_when_it_is_given(web: RawWeb, make: M
 def test_config_is_refused_when_a_setting_makes_no_sense(settings: dict[str, object]):
     with pytest.raises(ValidationError):
         FetchImagesConfig(**settings)
+
+
+def _again(done: pa.Table, stage: FetchImages) -> pa.Table:
+    """The same rows as a refresh hands them back, with what was measured of them before."""
+    earlier = {earlier_name(name): done[name] for name in stage.spec.revisits}
+    table = done.select(["row", "key", "url"])
+    for name, column in earlier.items():
+        table = table.append_column(name, column)
+    return table
+
+
+def test_server_is_asked_whether_it_has_changed_when_rows_are_fetched_again(web: RawWeb, make: Make):
+    async def versioned(exchange: Exchange) -> None:
+        etag, date = '"7"', "Sun, 01 Jan 2023 00:00:00 GMT"
+        asked = (exchange.headers.get("if-none-match"), exchange.headers.get("if-modified-since"))
+        status = 304 if asked == (etag, date) else 200
+        await exchange.respond(status, b"" if status == 304 else BODY, {"ETag": etag, "Last-Modified": date})
+
+    web.handle("/versioned", versioned)
+    web.redirect("/moved", "/versioned")
+    urls = [web.url("/versioned"), web.url("/moved"), web.on("/plain", body=BODY), web.on("/gone", body=BODY)]
+    stage = make()
+    first = stage.process(_table([*urls, web.on("/new", body=BODY)]))
+    assert first["etag"].to_pylist() == ['"7"', '"7"', None, None, None]
+    web.on("/gone", 404)
+    web.on("/new", body=b"other bytes")
+    asked = len(web.requests)
+    second = stage.process(_again(first, stage))
+    assert second["outcome"].to_pylist() == ["unchanged", "unchanged", "unchanged", "failed", None]
+    assert second["http_status"].to_pylist() == [304, 304, 200, 404, 200]
+    assert second["body"].to_pylist() == [None, None, None, None, b"other bytes"]
+    # What leads to a known URL is asked as ever: it may lead elsewhere by now.
+    conditional = {path for path, headers in web.requests[asked:] if "if-none-match" in headers}
+    assert conditional == {"/versioned"}
+
+
+def test_answer_counts_as_any_other_when_nobody_asked_whether_it_has_changed(web: RawWeb, make: Make):
+    done = make().process(_table([web.on("/a", 304, headers={"ETag": '"7"'})]))
+    assert done["reason"].to_pylist() == ["http_unexpected_status"]
+
+
+def test_row_fails_when_its_body_is_not_the_one_that_the_source_lists(web: RawWeb, make: Make):
+    urls = [web.on("/good", body=BODY), web.on("/bad", body=b"somebody else's")]
+    listed = [hashlib.sha256(BODY).hexdigest().upper()] * 2
+    stage = make(verify_sha256="seen_sha256")
+    assert stage.spec.requires == ("url", "seen_sha256")
+    done = stage.process(_table(urls).append_column("seen_sha256", pa.array(listed)))
+    assert done["reason"].to_pylist() == [None, "hash_mismatch"]
+    assert done["sha256"].to_pylist()[0] == listed[0].lower()
+
+
+def test_mistake_is_told_before_the_start_when_the_file_of_authorities_is_missing(tmp_path: Path):
+    with pytest.raises(RecipeError, match="ca_file"):
+        FetchImages(FetchImagesConfig(**{**_OPEN, "ca_file": str(tmp_path / "ca.pem")})).check()

@@ -1,4 +1,3 @@
-import hashlib
 import pickle
 
 import cv2
@@ -13,25 +12,19 @@ from schemas.columns import schema_of
 from stages.fingerprint.images import Fingerprint, FingerprintConfig
 
 
-def _table(bodies: list[bytes], images: list[bytes]) -> pa.Table:
-    columns = {"row": range(len(bodies)), "key": [f"k{row}" for row in range(len(bodies))]}
-    columns |= {"body": bodies, "image": images}
-    fields = schema_of("row", "key", "body", "image")
+def _table(images: list[bytes]) -> pa.Table:
+    columns = {"row": range(len(images)), "key": [f"k{row}" for row in range(len(images))], "image": images}
+    fields = schema_of("row", "key", "image")
     return pa.table([pa.array(columns[field.name], field.type) for field in fields], schema=fields)
 
 
-def test_sha256_is_the_bodys_and_pdq_the_images():
+def test_pdq_is_that_of_the_image_as_it_is_delivered():
     image = saved(gradient(90, 70), "jpg")
     stage = pickle.loads(pickle.dumps(Fingerprint(FingerprintConfig())))
-    done = stage.process(_table([b"abc", b"", image], [image] * 3))
-    assert done.column_names == ["row", "key", "body", "image", "sha256", "pdq", "pdq_quality"]
+    done = stage.process(_table([image] * 3))
+    assert done.column_names == ["row", "key", "image", "pdq", "pdq_quality"]
     assert done.select(stage.spec.adds).schema == schema_of(*stage.spec.adds)
     expected = pdq_hash(decode_pixels(image, read_header(image)))
-    assert done["sha256"].to_pylist() == [
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-        hashlib.sha256(image).hexdigest(),
-    ]
     assert done["pdq"].to_pylist() == [expected.digits] * 3
     assert done["pdq_quality"].to_pylist() == [expected.quality] * 3
 
@@ -42,7 +35,7 @@ def test_inner_hash_is_nearer_to_a_crop_when_it_is_asked_for():
     image, crop = saved(picture, "png"), saved(picture[7:-7, 6:-6], "png")
     stage = Fingerprint(FingerprintConfig(inner_hash=True))
     assert stage.spec.adds[-1] == "pdq_inner"
-    done = stage.process(_table([image, crop], [image, crop]))
+    done = stage.process(_table([image, crop]))
     whole, crops = (int(digits, 16) for digits in done["pdq"].to_pylist())
     inner = int(done["pdq_inner"][0].as_py(), 16)
     assert (inner ^ crops).bit_count() <= 12 < 20 <= (whole ^ crops).bit_count()
@@ -50,17 +43,17 @@ def test_inner_hash_is_nearer_to_a_crop_when_it_is_asked_for():
 
 def test_hash_is_null_when_an_image_has_hardly_a_pixel():
     image = saved(gradient(3, 3), "png")
-    done = Fingerprint(FingerprintConfig()).process(_table([b"a"], [image]))
+    done = Fingerprint(FingerprintConfig()).process(_table([image]))
     assert (done["pdq"].to_pylist(), done["pdq_quality"].to_pylist()) == ([None], [0])
 
 
 def test_row_fails_when_its_image_cannot_be_decoded():
     whole = saved(gradient(90, 70), "webp")
-    done = Fingerprint(FingerprintConfig()).process(_table([b"a", b"b"], [whole[:50], whole]))
+    done = Fingerprint(FingerprintConfig()).process(_table([whole[:50], whole]))
     assert done["reason"].to_pylist() == ["truncated_image", None]
     assert done["pdq"].null_count == 1
 
 
 def test_columns_are_complete_when_the_table_is_empty():
-    done = Fingerprint(FingerprintConfig()).process(_table([], []))
-    assert (done.num_rows, done.column_names[4:]) == (0, ["sha256", "pdq", "pdq_quality"])
+    done = Fingerprint(FingerprintConfig()).process(_table([]))
+    assert (done.num_rows, done.column_names[3:]) == (0, ["pdq", "pdq_quality"])

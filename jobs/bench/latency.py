@@ -1,0 +1,150 @@
+"""What slow hosts and dead URLs cost: the same images from hosts that are all well, and from hosts that are not.
+
+`make bench-latency`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import polars as pl
+
+from jobs.bench.downloaders import PARTS, Downloader
+from jobs.bench.file_server import serve_files
+from jobs.bench.photos import PhotoSet, make_photos
+from jobs.exit_codes import ExitCode, exit_code_of
+
+_HOSTS = 500
+_SLOW_HOSTS = _HOSTS // 50
+_HANG_S = 3.0
+_DEAD_EVERY = 20
+_START_ROWS = 20 * PARTS
+_RATES = _HEALTHY, _TROUBLED = "healthy_urls_per_s", "troubled_urls_per_s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Web:
+    photos: Path
+    port: int
+    rows: int
+
+    def urls(self, *, troubled: bool) -> tuple[list[str], int]:
+        """A URL for each row, hosts in turn, and how many of them have an image."""
+        urls, alive = [], 0
+        for index in range(self.rows):
+            dead = troubled and index % _DEAD_EVERY == 0
+            host = index % _HOSTS
+            if dead:
+                # Half of the dead are on hosts that are gone, half are pages that are gone.
+                address, path = (_gone(host), "x.jpg") if index % (2 * _DEAD_EVERY) else (_well(host), "gone.jpg")
+            else:
+                path = PhotoSet.path_of(index)
+                address = _slow(host) if troubled and host < _SLOW_HOSTS else _well(host)
+            alive += not dead
+            urls.append(f"http://{address}:{self.port}/{path}")
+        return urls, alive
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs both and prints the share of the healthy rate that is left."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.bench.latency", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench-fetch"))
+    parser.add_argument("--images", type=int, default=8000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args(argv)
+    return exit_code_of(lambda: _bench(args))
+
+
+def _bench(args: argparse.Namespace) -> int:
+    images = args.images - args.images % PARTS
+    photos = args.out / "photos"
+    make_photos(photos, images)
+    # As docs/your-own-urls.md has it: a request to a host that hangs should be made early, not wait for others' bodies.
+    tool = Downloader("curation", args.out / "latency", concurrency=256)
+    wells = [_well(host) for host in range(_HOSTS)]
+    rounds = []
+    with serve_files(photos, args.out / "nginx", wells) as port, _slow_hosts(photos, port):
+        web, small = _Web(photos, port, images), _Web(photos, port, _START_ROWS)
+        for number in range(args.rounds):
+            rounds.append({name: _rate(tool, args.out, web, small, troubled=name != _HEALTHY) for name in _RATES})
+            sys.stdout.write(json.dumps({"round": number, **rounds[-1]}) + "\n")
+            sys.stdout.flush()
+    result = {
+        "bench": "latency",
+        "images": images,
+        "hosts": _HOSTS,
+        "hanging_hosts": _SLOW_HOSTS,
+        "hang_s": _HANG_S,
+        "dead_urls": 1 / _DEAD_EVERY,
+        "rounds": len(rounds),
+        **{name: round(median(done[name] for done in rounds), 1) for name in _RATES},
+        "share_left": round(median(done[_TROUBLED] / done[_HEALTHY] for done in rounds), 3),
+    }
+    sys.stdout.write(json.dumps(result) + "\n")
+    return ExitCode.DONE
+
+
+def _rate(tool: Downloader, out: Path, web: _Web, small: _Web, *, troubled: bool) -> float:
+    """URLs per second of a run without its start-up, which for a troubled web is one part's wait for hanging hosts."""
+    started = _wall_s(tool, out, small, troubled=troubled)
+    return (web.rows - small.rows) / (_wall_s(tool, out, web, troubled=troubled) - started)
+
+
+def _wall_s(tool: Downloader, out: Path, web: _Web, *, troubled: bool) -> float:
+    urls, alive = web.urls(troubled=troubled)
+    path = out / "latency-urls.parquet"
+    pl.DataFrame({"url": urls, "caption": [f"photo {row}" for row in range(len(urls))]}).write_parquet(path)
+    return tool.run(path, len(urls), alive).wall_s
+
+
+def _well(host: int) -> str:
+    return f"127.1.{host // 250}.{host % 250 + 1}"
+
+
+def _slow(host: int) -> str:
+    return f"127.2.{host // 250}.{host % 250 + 1}"
+
+
+def _gone(host: int) -> str:
+    return f"127.3.{host // 250}.{host % 250 + 1}"
+
+
+@contextmanager
+def _slow_hosts(photos: Path, port: int) -> Iterator[None]:
+    """Serves the photos on the addresses of the slow hosts, each response after `_HANG_S`."""
+    loop = asyncio.new_event_loop()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(_HANG_S)
+        path = photos / request.split(b" ", 2)[1].decode().lstrip("/")
+        body, status = (path.read_bytes(), "200 OK") if path.is_file() else (b"", "404 Not Found")
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async def listen() -> None:
+        for host in range(_SLOW_HOSTS):
+            await asyncio.start_server(answer, _slow(host), port)
+
+    loop.run_until_complete(listen())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

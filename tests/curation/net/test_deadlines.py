@@ -1,0 +1,105 @@
+import asyncio
+import socket
+import time
+
+import pytest
+from raw_web import Exchange, RawWeb
+from web_clients import fetch_one
+
+from curation.net.deadlines import DeadlineWatch
+from schemas.outcomes import FailureReason as Reason
+
+LONG = {"connect_timeout_s": 20.0, "first_byte_timeout_s": 20.0, "idle_timeout_s": 20.0, "total_timeout_s": 20.0}
+
+
+async def _begins_and_stops(exchange: Exchange) -> None:
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+    await asyncio.sleep(30)
+
+
+async def _says_nothing(exchange: Exchange) -> None:
+    await asyncio.sleep(30)
+
+
+@pytest.mark.parametrize(
+    ("handler", "setting", "reason", "detail"),
+    [
+        (_says_nothing, "first_byte_timeout_s", Reason.READ_TIMEOUT, "no response within 0.2 s"),
+        (_begins_and_stops, "idle_timeout_s", Reason.READ_TIMEOUT, "silent for 0.2 s"),
+        (_begins_and_stops, "total_timeout_s", Reason.TOTAL_TIMEOUT, "more than 0.2 s"),
+        (_says_nothing, "total_timeout_s", Reason.TOTAL_TIMEOUT, "more than 0.2 s"),
+    ],
+)
+def test_deadline_holds_by_itself_when_all_others_are_long(web: RawWeb, handler, setting, reason, detail):
+    started = time.monotonic()
+    got = fetch_one(web.handle("/x", handler), **{**LONG, setting: 0.2})
+    assert (got.reason, got.detail) == (reason, detail)
+    assert 0.19 < time.monotonic() - started < 1.0
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [("connect_timeout_s", Reason.CONNECT_TIMEOUT), ("total_timeout_s", Reason.TOTAL_TIMEOUT)],
+)
+def test_deadline_holds_while_connecting_when_nobody_accepts(setting: str, reason: Reason):
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        got = fetch_one(f"http://127.0.0.1:{listener.getsockname()[1]}/", **{**LONG, setting: 0.2})
+    assert (got.reason, got.detail) == (reason, "more than 0.2 s")
+    assert got.seconds < 1.0
+
+
+def test_body_comes_when_a_server_is_slow_but_within_every_deadline(web: RawWeb):
+    async def slow(exchange: Exchange) -> None:
+        await asyncio.sleep(0.15)
+        await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+        for byte in b"abc":
+            await asyncio.sleep(0.15)
+            await exchange.send(bytes([byte]))
+
+    got = fetch_one(web.handle("/x", slow), first_byte_timeout_s=0.3, idle_timeout_s=0.3, total_timeout_s=2.0)
+    assert got.body == b"abc"
+    assert got.timing.first_byte == pytest.approx(0.15, abs=0.08)
+    assert got.timing.body == pytest.approx(0.45, abs=0.15)
+
+
+def test_task_can_be_cancelled_from_elsewhere_when_a_deadline_runs():
+    async def run() -> None:
+        watch = DeadlineWatch()
+
+        async def work() -> None:
+            with watch.start(5.0):
+                await asyncio.sleep(10)
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        watch.close()
+
+    asyncio.run(run())
+
+
+def test_deadlines_end_one_task_each_when_several_run():
+    async def run() -> list[str]:
+        watch = DeadlineWatch()
+
+        async def work(seconds: float) -> str:
+            try:
+                with watch.start(seconds) as deadline:
+                    deadline.enter_phase(0.05 if seconds > 4 else 3.0)
+                    await asyncio.sleep(0.3)
+            except TimeoutError:
+                return "phase" if deadline.phase_ended_it else "end"
+            return "done"
+
+        results = await asyncio.gather(work(0.1), work(1.0), work(5.0))
+        watch.close()
+        return results
+
+    assert asyncio.run(run()) == ["end", "done", "phase"]
