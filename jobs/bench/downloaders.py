@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,12 @@ PARTS = 8
 """Shards of one run: four for each of two processes, so that none is idle for long at the end."""
 
 _PROCESSES = 2
+
+
+def write_url_list(path: Path, urls: Sequence[str]) -> Path:
+    """Writes what `Downloader.run` reads: each URL with a caption of its own."""
+    pl.DataFrame({"url": urls, "caption": [f"photo {row}" for row in range(len(urls))]}).write_parquet(path)
+    return path
 
 
 @dataclass

@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-import polars as pl
-
 from jobs.bench.codec import codec_ceiling, mean_psnr
-from jobs.bench.downloaders import PARTS, Downloader
+from jobs.bench.downloaders import PARTS, Downloader, write_url_list
 from jobs.bench.file_server import serve_files
 from jobs.bench.photos import PhotoSet, make_photos
 from jobs.exit_codes import ExitCode, exit_code_of
@@ -60,10 +58,8 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _url_list(out: Path, port: int, rows: int) -> Path:
-    path = out / f"urls-{rows}.parquet"
     urls = [f"http://127.0.0.1:{port}/{PhotoSet.path_of(index)}" for index in range(rows)]
-    pl.DataFrame({"url": urls, "caption": [f"photo {index}" for index in range(rows)]}).write_parquet(path)
-    return path
+    return write_url_list(out / f"urls-{rows}.parquet", urls)
 
 
 def _steady(tool: Downloader, start: Path, full: Path, images: int) -> dict[str, float]:

@@ -9,19 +9,17 @@ import argparse
 import asyncio
 import json
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import polars as pl
-
-from jobs.bench.downloaders import PARTS, Downloader
+from jobs.bench.downloaders import PARTS, Downloader, write_url_list
 from jobs.bench.file_server import serve_files
 from jobs.bench.photos import PhotoSet, make_photos
 from jobs.exit_codes import ExitCode, exit_code_of
+from stages.fetch.part_fetch import LoopThread
 
 _HOSTS = 500
 _SLOW_HOSTS = _HOSTS // 50
@@ -101,27 +99,28 @@ def _rate(tool: Downloader, out: Path, web: _Web, small: _Web, *, troubled: bool
 
 def _wall_s(tool: Downloader, out: Path, web: _Web, *, troubled: bool) -> float:
     urls, alive = web.urls(troubled=troubled)
-    path = out / "latency-urls.parquet"
-    pl.DataFrame({"url": urls, "caption": [f"photo {row}" for row in range(len(urls))]}).write_parquet(path)
-    return tool.run(path, len(urls), alive).wall_s
+    return tool.run(write_url_list(out / "latency-urls.parquet", urls), len(urls), alive).wall_s
 
 
 def _well(host: int) -> str:
-    return f"127.1.{host // 250}.{host % 250 + 1}"
+    return _address(1, host)
 
 
 def _slow(host: int) -> str:
-    return f"127.2.{host // 250}.{host % 250 + 1}"
+    return _address(2, host)
 
 
 def _gone(host: int) -> str:
-    return f"127.3.{host // 250}.{host % 250 + 1}"
+    return _address(3, host)
+
+
+def _address(network: int, host: int) -> str:
+    return f"127.{network}.{host // 250}.{host % 250 + 1}"
 
 
 @contextmanager
 def _slow_hosts(photos: Path, port: int) -> Iterator[None]:
     """Serves the photos on the addresses of the slow hosts, each response after `_HANG_S`."""
-    loop = asyncio.new_event_loop()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
@@ -136,14 +135,12 @@ def _slow_hosts(photos: Path, port: int) -> Iterator[None]:
         for host in range(_SLOW_HOSTS):
             await asyncio.start_server(answer, _slow(host), port)
 
-    loop.run_until_complete(listen())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+    thread = LoopThread()
+    thread.run(listen())
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
+        thread.stop()
 
 
 if __name__ == "__main__":

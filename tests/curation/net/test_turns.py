@@ -152,10 +152,12 @@ def test_turn_comes_back_when_whoever_waits_for_it_is_cancelled():
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        last = Guests()
         async with asyncio.timeout(1):
-            await Guests().visit(crew[0], "h")
+            await last.visit(crew[0], "h")
+        return len(last.began["h"])
 
-    with_workers(2, work, TurnLimits(3))
+    assert with_workers(2, work, TurnLimits(3)) == 1
 
 
 def test_all_workers_leave_a_host_alone_when_it_throttles_twice():

@@ -13,7 +13,9 @@ BODY = b"some bytes"
 
 
 def checked(**settings):
-    FetchImages(FetchImagesConfig(**settings)).check()
+    stage = FetchImages(FetchImagesConfig(**settings))
+    stage.check()
+    return stage
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,10 @@ def test_recipe_is_refused_when_it_asks_strangers_and_gives_no_contact(settings)
     ],
 )
 def test_recipe_is_taken_when_owners_can_complain_or_no_stranger_is_asked(settings):
-    checked(**settings)
+    stage = checked(**settings)
+
+    agent = stage.config.agent_header
+    assert settings.get("contact", "curation-bot") in agent
 
 
 @pytest.mark.parametrize(
