@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
+# Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
+TEST_PROCESSES ?= 3
 
 .PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch constraints clean
 
@@ -19,7 +21,7 @@ demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .
