@@ -148,6 +148,8 @@ def _quiet() -> None:
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     context.print_on_execution_start = False
+    # Each worker would look up its memory every second.
+    context.memory_usage_poll_interval_s = None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
