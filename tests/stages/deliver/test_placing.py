@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.deliver.placing import key_draw, mixed, place_rows
+from curation.key_draws import key_draw, mixed
+from stages.deliver.placing import place_rows
 
 
 def keys(count):
