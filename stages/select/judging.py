@@ -21,9 +21,7 @@ _DRAWN = "_drawn"
 _BOUND = ("rows", "cap", "last_figure", "last_key", "last_row")
 
 
-def applied(
-    rule: Rule, names: Sequence[str], frame: pl.LazyFrame, schema: pl.Schema, step: str
-) -> pl.LazyFrame:
+def applied(rule: Rule, names: Sequence[str], frame: pl.LazyFrame, schema: pl.Schema, step: str) -> pl.LazyFrame:
     """Rejects the rows that break a rule.
 
     Args:

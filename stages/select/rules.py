@@ -80,11 +80,7 @@ class Rule(Config):
     def _leaves_something(self) -> Rule:
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is larger than max {self.max}, so no row could stay")
-        if (
-            self.min_quantile is not None
-            and self.max_quantile is not None
-            and self.min_quantile >= self.max_quantile
-        ):
+        if self.min_quantile is not None and self.max_quantile is not None and self.min_quantile >= self.max_quantile:
             raise ValueError(f"min_quantile {self.min_quantile} is not smaller than max_quantile {self.max_quantile}")
         if len(set(self.by)) < len(self.by):
             raise ValueError("by names a column twice")

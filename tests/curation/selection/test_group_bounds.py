@@ -44,9 +44,7 @@ def test_bounds_are_those_of_sorting_when_groups_are_searched_and_batched(rows_a
     ]
     frame = pl.DataFrame(rows, schema=["row", "key", "host", "side", "figure"], orient="row")
     by = ["host", "side"]
-    bounds = group_bounds(
-        frame.lazy(), by, _caps(frame, by, 17), "figure", largest=largest, rows_at_once=rows_at_once
-    )
+    bounds = group_bounds(frame.lazy(), by, _caps(frame, by, 17), "figure", largest=largest, rows_at_once=rows_at_once)
     found = {(host, side): last for host, side, _, _, *last in bounds.iter_rows()}
     for group in {(host, side) for _, _, host, side, _ in rows}:
         own = [(figure, key, row) for row, key, host, side, figure in rows if (host, side) == group]
