@@ -52,7 +52,7 @@ def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iter
 
 
 def _whole_groups(schema: pa.Schema, pieces: Iterable[pa.Table], group_rows: int) -> Iterator[pa.Table]:
-    """Tables of whole row groups, in one chunk each; the last one has the rest, and may be empty if it is the only one."""
+    """Tables of whole row groups, in one chunk each; the last has the rest, and is empty if there are no rows."""
     waiting, some = schema.empty_table(), False
     for piece in pieces:
         # Pages follow the chunks of a table, and those follow how its rows came together.

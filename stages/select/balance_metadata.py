@@ -40,9 +40,9 @@ class BalanceMetadataConfig(StepConfig):
     """Which entries are looked for, and how many of the rows that name one are kept.
 
     Attributes:
-        metadata: The list of entries: a `.txt` file with one on each line, a `.json` file with a list or an object whose
-            keys they are, or a `.parquet` file. Or a list for each language, by the codes of `language_column`; that of
-            `other` is for all other languages.
+        metadata: The list of entries: a `.txt` file with one on each line, a `.json` file with a list or an object
+            whose keys they are, or a `.parquet` file. Or a list for each language, by the codes of `language_column`;
+            that of `other` is for all other languages.
         column: The text that is searched.
         language_column: Where `metadata` is by language: the language of the text.
         reference_language: Where `metadata` is by language: `max_per_entry` is of this one. That of each other is set

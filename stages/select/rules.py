@@ -22,8 +22,8 @@ _FORMS = {
 class Rule(Config):
     """One rule: a range, a part of the rows, so many of each group, or a condition.
 
-    A row without the figure breaks the rule, and so does one without a group, or for which the condition is neither true
-    nor false. Parts and groups are of the rows that the rules before have left.
+    A row without the figure breaks the rule, and so does one without a group, or for which the condition is neither
+    true nor false. Parts and groups are of the rows that the rules before have left.
 
     Attributes:
         name: Under which the ledger and the funnel show it; made of the column and the bound if not given.

@@ -19,7 +19,7 @@ def test_each_entry_draws_by_itself_when_it_has_too_many_rows(tmp_path):
     kept = within_caps(files, pl.Series(["dog", "cat", "owl"]), np.array([50, 20, 10]), np.array([8, 5, 10]), seed=9)
     expected = set(range(50, 60))
     for entry, rows, cap in (("dog", range(50), 8), ("cat", range(30, 50), 5)):
-        expected |= set(sorted(rows, key=lambda row: mixed(bits[row] ^ purpose_seed(entry, 9)))[:cap])  # noqa: B023
+        expected |= set(sorted(rows, key=lambda row: mixed(bits[row] ^ purpose_seed(entry, 9)))[:cap])
     assert set(kept) == expected
     assert len(kept) == len(expected)
 
