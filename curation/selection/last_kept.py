@@ -29,12 +29,12 @@ def last_kept(frame: pl.LazyFrame, column: str, room: int, measured: int, *, lar
         measured: How many rows have a figure.
         largest: The largest figures are the best, not the smallest.
     """
-    least = order_statistic(frame, column, measured - room if largest else room - 1)
+    least = order_statistic(frame, column, measured - room if largest else room - 1, measured)
     better = measured - least.smaller - least.equal if largest else least.smaller
     ties = frame.filter(pl.col(column) == pl.lit(least.value))
-    key = order_statistic(ties, "key", room - better - 1)
+    key = order_statistic(ties, "key", room - better - 1, least.equal)
     same_key = ties.filter(pl.col("key") == key.value)
-    row = order_statistic(same_key, "row", room - better - 1 - key.smaller)
+    row = order_statistic(same_key, "row", room - better - 1 - key.smaller, key.equal)
     return LastKept(least.value, key.value, row.value)
 
 

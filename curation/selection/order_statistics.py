@@ -30,23 +30,25 @@ class OrderStatistic:
     equal: int
 
 
-def order_statistic(frame: pl.LazyFrame, column: str, place: int, candidates: int = CANDIDATES) -> OrderStatistic:
+def order_statistic(
+    frame: pl.LazyFrame, column: str, place: int, count: int, candidates: int = CANDIDATES
+) -> OrderStatistic:
     """The value at a place of a column's ascending order, exactly.
 
     A sample tells between which two values it lies; the distinct values between those are counted. So the frame is read
-    three times, and memory is bounded by `candidates` or by 5 % of the rows, whichever is more.
+    twice, and memory is bounded by `candidates` or by 5 % of the rows, whichever is more.
 
     Args:
         frame: `row` (integer) and the column (numbers without NaN, or text); nulls have no place.
         column: Whose order it is.
         place: From 0, less than the number of values.
+        count: How many values there are.
         candidates: Values up to which no sample is taken.
 
     Raises:
         IndexError: There is no such place.
     """
     values = frame.select("row", pl.col(column).alias("value")).drop_nulls("value")
-    count = values.select(pl.len()).collect(engine="streaming").item()
     if not 0 <= place < count:
         raise IndexError(f"{column} has {count} values, so none at place {place}")
     if count > candidates:

@@ -17,7 +17,7 @@ _REASON = """CASE WHEN width < 200 THEN 'min_width'
 
 def main() -> int:
     """Writes row, key and reason of every row within 2 GB, and prints the cost."""
-    import duckdb  # noqa: PLC0415
+    import duckdb
 
     folder, quantile, fraction = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     out = folder / "duckdb.parquet"

@@ -87,7 +87,7 @@ def _quantiles(alive: pl.LazyFrame, column: str, given: Sequence[tuple[str, floa
         # 0.07 of 100 figures are 7; in floating point they would be a little more.
         exact = Fraction(str(share)) * measured
         place = floor(exact) if setting == "min_quantile" else ceil(exact) - 1
-        found.append(order_statistic(alive, column, place).value)
+        found.append(order_statistic(alive, column, place, measured).value)
     return found
 
 
