@@ -146,6 +146,8 @@ def _decision_columns() -> list[Column]:
         Column("duplicate_of", pa.string(), "key of the copy that was kept in place of this row"),
         Column("duplicate_distance", pa.int16(), "PDQ distance to the nearest member of its group", unit="bits"),
         Column("duplicate_group", pa.int64(), "smallest row of the group of copies, null without a copy"),
+        Column("balance_entries", pa.int32(), "entries of the metadata that the text names", unit="entries"),
+        Column("balance_probability", pa.float32(), "chance with which balancing keeps the row", unit="0 to 1"),
         Column("shard", pa.int32(), "number of the shard that holds the row"),
         Column("shard_position", pa.int32(), "place of the row within its shard"),
         Column("outcome", pa.string(), "kept, rejected or failed", nullable=False),

@@ -12,6 +12,8 @@ from stages.fetch.decode import DecodeImages
 from stages.fetch.images import FetchImages
 from stages.fetch.read_img2dataset import ReadImg2dataset
 from stages.fingerprint.images import Fingerprint
+from stages.select.balance_groups import BalanceGroups
+from stages.select.balance_metadata import BalanceMetadata
 from stages.select.deduplicate import Deduplicate
 from stages.select.select import Select
 from stages.sources.img2dataset_output import Img2datasetOutput
@@ -26,6 +28,6 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
     stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
-    exchanges=_by_kind(Deduplicate, Select),
+    exchanges=_by_kind(Deduplicate, Select, BalanceMetadata, BalanceGroups),
     sinks=_by_kind(WriteShards),
 )

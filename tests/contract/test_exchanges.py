@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -11,9 +12,20 @@ from samples import table_for
 from schemas.columns import COLUMNS, Role
 from stages.catalogue import CATALOGUE
 
+CONCEPTS = str(Path(__file__).parent / "concepts.txt")
 SETTINGS = {
+    "balance_groups": [
+        {"by": ("text_language",), "max_per_group": 2},
+        {"by": ("text_words",), "rows": 20, "temperature": 0.5, "column": "clip_score"},
+    ],
+    "balance_metadata": [
+        {"metadata": CONCEPTS, "max_per_entry": 3},
+        {"metadata": CONCEPTS, "max_per_entry": 2, "choose": "exactly", "case_sensitive": False},
+        {"metadata": {"en": CONCEPTS, "other": CONCEPTS}, "max_per_entry": 2},
+    ],
     "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
     "select": [
+        {"rules": ({"column": "clip_score", "min_quantile": 0.2}, {"by": ("text_words",), "max_per_group": 3})},
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},
     ],

@@ -5,6 +5,7 @@ import pytest
 from toy_lineage import ByHand
 from toy_steps import CATALOGUE, Threshold, WriteLines
 
+from curation.engine import decisions
 from curation.engine.decisions import assign, decide, live_frame, read_decision
 from curation.errors import CurationError
 from curation.storage.column_groups import read_columns
@@ -79,6 +80,24 @@ def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
     assert decide(run.lineage, run.plan.items[2].exchange, LAYOUT).rows_in == 0
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 20, 1000])
+def test_what_is_written_is_the_same_when_it_is_joined_and_checked_piece_by_piece(tmp_path, monkeypatch, rows_at_once):
+    whole = ByHand(tmp_path / "whole", STEPS)
+    whole.all()
+    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
+    pieces = ByHand(tmp_path / "pieces", STEPS)
+    pieces.all()
+    records = [run.lineage.items[1].commit for run in (whole, pieces)]
+    assert records[0].file.sha256 == records[1].file.sha256
+    assert records[0].rejected == records[1].rejected
+    frames = [live_frame(run.lineage, ["width", "text_words"]) for run in (whole, pieces)]
+    assert frames[0].collect().equals(frames[1].sort("row").collect())
+    narrow = [frame.filter(pl.col("text_words") > 4).select("width").head(3).collect() for frame in frames]
+    assert narrow[0].height == 3
+    assert narrow[0].equals(narrow[1])
+
+
+@pytest.mark.parametrize("rows_at_once", [16, 1000])
 @pytest.mark.parametrize(
     ("function", "counts"),
     [
@@ -91,10 +110,17 @@ def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
             "34 verdicts on 34 rows",
         ),
         (lambda frame: kept(frame.head(0)), "0 verdicts on 0 rows"),
+        (
+            lambda frame: pl.concat([kept(frame), kept(frame.head(1).with_columns(row=pl.lit(99, pl.Int64)))]),
+            "35 verdicts on 35 rows",
+        ),
     ],
-    ids=["drops", "doubles", "all one", "others", "null", "none"],
+    ids=["drops", "doubles", "all one", "others", "null", "none", "one more"],
 )
-def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(tmp_path, function, counts):
+def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(
+    tmp_path, monkeypatch, function, counts, rows_at_once
+):
+    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
     run = measured(tmp_path)
     with pytest.raises(CurationError, match=f"^step threshold: gave {counts}, but 34 rows are alive$"):
         decide(run.lineage, judged_by(function), LAYOUT)
