@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.contracts.exchange import Exchange
+from curation.contracts.exchange import Exchange, GroupingExchange, Partitions
 from curation.contracts.sink import Sink
+from curation.engine.grouping import decide_on_groups
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_columns
@@ -97,8 +99,16 @@ def read_decision(lineage: Lineage, layout: DecisionLayout) -> DecisionCommit | 
         return None
 
 
-def decide(lineage: Lineage, exchange: Exchange, layout: DecisionLayout) -> DecisionCommit:
+def decide(
+    lineage: Lineage, exchange: Exchange, layout: DecisionLayout, partitions: Partitions | None = None
+) -> DecisionCommit:
     """Runs an exchange over all live rows and commits its verdicts.
+
+    Args:
+        lineage: What was measured and decided before.
+        exchange: What decides.
+        layout: Where the verdicts go.
+        partitions: Where an exchange that decides about groups of rows looks for them; None: all rows at once.
 
     Raises:
         CurationError: The exchange broke its contract.
@@ -106,7 +116,11 @@ def decide(lineage: Lineage, exchange: Exchange, layout: DecisionLayout) -> Deci
     name = exchange.config.step_name
     given = live_frame(lineage, exchange.spec.requires)
     keys = _collected(given.select("row", "key"), name)
-    verdicts = _verdicts(lambda: exchange.decide(given), exchange.spec.adds, name)
+    if partitions is not None and isinstance(exchange, GroupingExchange):
+        judged = partial(decide_on_groups, exchange, given, partitions)
+    else:
+        judged = partial(exchange.decide, given)
+    verdicts = _verdicts(judged, exchange.spec.adds, name)
     _check_rows(keys["row"], verdicts["row"], name)
     # The key travels along, so that a later exchange finds it without opening the pool.
     verdicts = verdicts.join(keys, on="row", how="left").sort("row")

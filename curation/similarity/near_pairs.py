@@ -50,8 +50,8 @@ class NearPairs:
 def near_pairs(hashes: Hashes, max_distance: int, known: int = 0, threads: int | None = None) -> NearPairs:
     """Every pair within `max_distance`, once, in ascending order of left, then right.
 
-    Equal hashes are pairs too: remove them first where there are many. Memory for each thread, beside the hashes and the
-    pairs: 50 bytes a hash and 15 MB.
+    Equal hashes are pairs too: remove them first where there are many. Memory for each thread, beside the hashes and
+    the pairs: 50 bytes a hash and 15 MB.
 
     Args:
         hashes: (n, 8) uint32.

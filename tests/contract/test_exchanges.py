@@ -12,7 +12,12 @@ from schemas.columns import COLUMNS, Role
 from stages.catalogue import CATALOGUE
 
 SETTINGS = {
-    "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "deduplicate": [
+        {},
+        {"prefer": ("best_score", "longest_text", "largest", "first")},
+        {"perceptual": None},
+        {"exact": ("image", "url", "pair"), "sort_parameters": True},
+    ],
     "select": [
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},
