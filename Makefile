@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
+DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch constraints clean
+.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency bench-dedupe soak-fetch constraints clean
 
 install: $(INSTALLED)
 
@@ -46,6 +47,17 @@ bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dat
 bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)
 
+bench-dedupe: install $(DEDUPE_PEER)/.installed ## finding copies: 20 million rows, a million hashes, beside faiss and imagededup
+	$(BIN)/python -m jobs.bench.dedupe --imagededup $(DEDUPE_PEER)/bin/python $(BENCH_ARGS)
+
+# Only its search of hashes is measured, which needs none of the networks that it depends on.
+$(DEDUPE_PEER)/.installed: constraints.txt | install
+	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
+		numpy scikit-learn tqdm matplotlib pillow
+	touch $@
+
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install
 	test -x $(PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEER)
@@ -57,4 +69,4 @@ constraints: ## pins every package that any extra needs, by name and version alo
 		pyproject.toml | sed 's/ ;.*//' | grep '=='; } | sort > constraints.new && mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) $(DEDUPE_PEER) runs .pytest_cache .mypy_cache .ruff_cache

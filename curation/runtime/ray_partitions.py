@@ -34,7 +34,7 @@ class RayPartitions:
     ) -> Iterator[pl.DataFrame]:
         """Yields what the function makes of each partition."""
         # A process has its limit to the end of its life: it gets no other task.
-        task = ray.remote(_apply).options(num_cpus=1, max_calls=1, max_retries=3)
+        task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
             pending = [task.remote(function, file, self._memory_bytes) for file in files]
             while pending:

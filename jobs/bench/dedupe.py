@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.exit_codes import ExitCode, exit_code_of
 from curation.similarity.bands import choose_bands, join_cost_ns
 from curation.similarity.hashes import Hashes, distances
 from curation.similarity.near_pairs import NearPairs, near_pairs
 from jobs.bench.dedupe_exact import alone, measure_exact
+from jobs.exit_codes import ExitCode
 
 _MAX_DISTANCE = 31
 _PLANTED = 0.02

@@ -21,6 +21,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.variants import Variant, near_pairs_of_variants
 from curation.text.useless import fold
+from schemas.columns import PDQ_DIHEDRAL
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Perceptual(Config):
     Attributes:
         max_distance: Bits of 256 in which the hashes of near-copies differ at most; PDQ's authors advise 31.
         variants: Columns with the PDQ hashes of variants of each picture, such as its inner part, which finds crops, or
-            its mirror image. They are compared with the hashes of the others' whole pictures.
+            its mirror image. They are compared with the hashes of the others' whole pictures. `dihedral` stands for
+            all quarter turns and flips, which `fingerprint` makes with its setting of that name.
         min_quality: Pictures of a lower PDQ quality have too little detail to be compared, and keep to themselves.
         max_group: Distinct hashes of a group that may be connected by chains of near-copies. A larger one is split into
             stars, in which every picture is a near-copy of the kept one; 1 makes stars of everything.
@@ -63,6 +65,12 @@ class Perceptual(Config):
     variants: tuple[str, ...] = ()
     min_quality: int = Field(default=50, ge=0, le=100)
     max_group: int = Field(default=1000, ge=1)
+
+    @property
+    def variant_columns(self) -> tuple[str, ...]:
+        """The columns that `variants` stands for."""
+        named = [PDQ_DIHEDRAL if name == "dihedral" else (name,) for name in self.variants]
+        return tuple(dict.fromkeys(column for columns in named for column in columns))
 
 
 class DeduplicateConfig(StepConfig):
@@ -115,11 +123,11 @@ class Deduplicate(GroupingExchange):
         if settings is None:
             return pl.Series("row", [], pl.Int64)
         telling = pl.col("pdq").is_not_null() & (pl.col("pdq_quality") >= settings.min_quality)
-        hashed = frame.filter(telling).select("row", "pdq", *settings.variants).collect(engine="streaming")
+        hashed = frame.filter(telling).select("row", "pdq", *settings.variant_columns).collect(engine="streaming")
         first = first_of_equals(hashed["pdq"])
         items, hash_of = np.unique(first, return_inverse=True)
         # A hash stands for all rows that have it, and so do their variants.
-        variants = [_variant(hashed[column], hash_of.astype(np.int32)) for column in settings.variants]
+        variants = [_variant(hashed[column], hash_of.astype(np.int32)) for column in settings.variant_columns]
         pairs = near_pairs_of_variants(hashes_from_hex(hashed["pdq"].gather(items)), variants, settings.max_distance)
         together = np.bincount(hash_of, minlength=len(items)) > 1
         together[pairs.left] = together[pairs.right] = True
@@ -157,7 +165,7 @@ class Deduplicate(GroupingExchange):
         return pl.col("url").map_batches(spelled, pl.String, is_elementwise=True)
 
     def _hash_columns(self) -> list[str]:
-        return ["pdq", "pdq_quality", *self.config.perceptual.variants] if self.config.perceptual else []
+        return ["pdq", "pdq_quality", *self.config.perceptual.variant_columns] if self.config.perceptual else []
 
     def _bound(self) -> int:
         return self.config.perceptual.max_distance if self.config.perceptual else 0
@@ -174,7 +182,7 @@ class Deduplicate(GroupingExchange):
         same_hash = _alone(len(ranked))
         same_hash[compared] = compared[first_of_equals(ranked["pdq"].gather(compared))]
         items = np.unique(same_hash[compared])
-        variants = [_variant(ranked[column].gather(items), _alone(len(items))) for column in settings.variants]
+        variants = [_variant(ranked[column].gather(items), _alone(len(items))) for column in settings.variant_columns]
         pairs = near_pairs_of_variants(hashes_from_hex(ranked["pdq"].gather(items)), variants, settings.max_distance)
         clusters = cluster(len(items), pairs.left, pairs.right, settings.max_group)
         self._report(clusters.best, clusters.split)
