@@ -7,9 +7,10 @@ PEER := $(VENV)-img2dataset
 # Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
 TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
+DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-select bench-balance \
-	constraints clean
+.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+	bench-balance constraints clean
 
 install: $(INSTALLED)
 
@@ -61,6 +62,17 @@ $(DUCKDB)/.installed: constraints.txt | install
 	$(BIN)/uv pip install --quiet --python $(DUCKDB)/bin/python --constraint constraints.txt duckdb
 	touch $@
 
+bench-dedupe: install $(DEDUPE_PEER)/.installed ## finding copies: 20 million rows, a million hashes, beside faiss and imagededup
+	$(BIN)/python -m jobs.bench.dedupe --imagededup $(DEDUPE_PEER)/bin/python $(BENCH_ARGS)
+
+# Only its search of hashes is measured, which needs none of the networks that it depends on.
+$(DEDUPE_PEER)/.installed: constraints.txt | install
+	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
+		numpy scikit-learn tqdm matplotlib pillow
+	touch $@
+
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install
 	test -x $(PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEER)
@@ -72,4 +84,4 @@ constraints: ## pins every package that any extra needs, by name and version alo
 		pyproject.toml | sed 's/ ;.*//' | grep '=='; } | sort > constraints.new && mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) $(DUCKDB) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) $(DUCKDB) $(DEDUPE_PEER) runs .pytest_cache .mypy_cache .ruff_cache

@@ -49,6 +49,17 @@ CAPTION_TYPE = pa.struct(
 )
 """A synthetic caption: `score` is the mean log-probability of its tokens."""
 
+PDQ_DIHEDRAL = (
+    "pdq_turned_90",
+    "pdq_turned_180",
+    "pdq_turned_270",
+    "pdq_flipped_x",
+    "pdq_flipped_y",
+    "pdq_flipped_plus",
+    "pdq_flipped_minus",
+)
+"""PDQ hashes of the image turned counter-clockwise and flipped: upside down, left to right, by its diagonals."""
+
 EMBEDDING_TYPE = pa.list_(pa.float16())
 """One embedding: (d,) float16, L2-normalised; every row of a column has the same d."""
 
@@ -126,6 +137,10 @@ def _image_columns() -> list[Column]:
         Column("decode_s", pa.float32(), "decoding, resizing and encoding", role=Role.VOLATILE, unit="s"),
         Column("pdq", pa.string(), "PDQ perceptual hash of `image`, 256 bits, hexadecimal"),
         Column("pdq_inner", pa.string(), "PDQ hash of the inner part of `image`, near the hashes of its crops"),
+        *(
+            Column(name, pa.string(), f"PDQ hash of `image` {name.removeprefix('pdq_').replace('_', ' ')}")
+            for name in PDQ_DIHEDRAL
+        ),
         Column("pdq_quality", pa.int16(), "PDQ quality: below 50 the hash says little", unit="0 to 100"),
     ]
 

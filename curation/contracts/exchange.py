@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import polars as pl
 
@@ -58,3 +59,40 @@ class Exchange(ABC):
             One row for each row given: `row`, `reason` (the rule that rejects it, null where it is
             kept), `detail` (the figure and the bound, or null) and the columns of `spec.adds`.
         """
+
+
+class GroupingExchange(Exchange):
+    """A decision about groups of rows, in which a row that belongs to no group is kept, whatever the others are.
+
+    So rows that surely stand alone need not be in memory together with those that may not: which are which is found
+    apart, partition by partition, and only the latter are decided on.
+    """
+
+    @property
+    @abstractmethod
+    def ties(self) -> tuple[pl.Expr, ...]:
+        """Values by which rows belong together: two rows with the same value of one of them, unless it is null."""
+
+    @abstractmethod
+    def tied_otherwise(self, frame: pl.LazyFrame) -> pl.Series:
+        """The rows (Int64) that may belong together in another way than by equal values; some more do no harm.
+
+        Args:
+            frame: As of `decide`.
+        """
+
+
+class Partitions(Protocol):
+    """Runs a function on the hash partitions of a frame, each of which is a part of the memory that the whole takes."""
+
+    def apply(
+        self, frame: pl.LazyFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> Iterator[pl.DataFrame]:
+        """Yields what the function makes of each partition.
+
+        Args:
+            frame: The rows.
+            by: A column of hashes (UInt64); rows of one hash are in one partition.
+            function: Importable, so that it reaches other processes.
+        """
+        ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from polars.io.plugins import register_io_source
 
-from curation.contracts.exchange import Exchange
+from curation.contracts.exchange import Exchange, GroupingExchange, Partitions
 from curation.contracts.sink import Sink
+from curation.engine.grouping import decide_on_groups
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_column_pieces, write_columns
@@ -160,10 +162,18 @@ def read_decision(lineage: Lineage, layout: DecisionLayout) -> DecisionCommit | 
         return None
 
 
-def decide(lineage: Lineage, exchange: Exchange, layout: DecisionLayout) -> DecisionCommit:
+def decide(
+    lineage: Lineage, exchange: Exchange, layout: DecisionLayout, partitions: Partitions | None = None
+) -> DecisionCommit:
     """Runs an exchange over all live rows and commits its verdicts.
 
     The verdicts are written to a temporary file as they come, and checked and sorted from there, some parts at a time.
+
+    Args:
+        lineage: What was measured and decided before.
+        exchange: What decides.
+        layout: Where the verdicts go.
+        partitions: Where an exchange that decides about groups of rows looks for them; None: all rows at once.
 
     Raises:
         CurationError: The exchange broke its contract.
@@ -171,11 +181,15 @@ def decide(lineage: Lineage, exchange: Exchange, layout: DecisionLayout) -> Deci
     name = exchange.config.step_name
     adds = exchange.spec.adds
     given = live_frame(lineage, exchange.spec.requires)
+    if partitions is not None and isinstance(exchange, GroupingExchange):
+        judge = partial(decide_on_groups, exchange, given, partitions)
+    else:
+        judge = partial(exchange.decide, given)
     schema = _registered(("row", "key", "reason", "detail", *adds))
     store = lineage.store.child(layout.folder)
     counts: Counter[str] = Counter()
     with TemporaryDirectory(prefix="verdicts-") as folder:
-        verdicts = _sunk(lambda: exchange.decide(given), adds, name, Path(folder))
+        verdicts = _sunk(judge, adds, name, Path(folder))
 
         def pieces() -> Iterator[pa.Table]:
             for frame in _checked(lineage, verdicts, name):

@@ -23,7 +23,12 @@ SETTINGS = {
         {"metadata": CONCEPTS, "max_per_entry": 2, "choose": "exactly", "case_sensitive": False},
         {"metadata": {"en": CONCEPTS, "other": CONCEPTS}, "max_per_entry": 2},
     ],
-    "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "deduplicate": [
+        {},
+        {"prefer": ("best_score", "longest_text", "largest", "first")},
+        {"perceptual": None},
+        {"exact": ("image", "url", "pair"), "sort_parameters": True},
+    ],
     "select": [
         {"rules": ({"column": "clip_score", "min_quantile": 0.2}, {"by": ("text_words",), "max_per_group": 3})},
         {"rules": ({"column": "clip_score", "min": 0.0},)},

@@ -16,7 +16,7 @@ from stages.catalogue import CATALOGUE
 
 SETTINGS = {
     "fetch_images": {"allow_networks": ("127.0.0.0/8",), "allow_ports": None, "retries": 0},
-    "fingerprint": {"inner_hash": True},
+    "fingerprint": {"inner_hash": True, "dihedral": True},
     "score_alignment": {"model": "embedded:clip", "batch_size": 8},
     "recaption": {"model": "embedded:captioner", "batch_size": 8, "max_new_tokens": 12},
 }
