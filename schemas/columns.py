@@ -38,6 +38,16 @@ class Column:
         """The Arrow field of the column."""
         return pa.field(self.name, self.type, self.nullable)
 
+    @property
+    def is_vector(self) -> bool:
+        """Whether the values are embeddings: too much for memory all at once, so they are read in batches."""
+        return self.role is Role.PAYLOAD and self.type == EMBEDDING_TYPE
+
+    @property
+    def decidable(self) -> bool:
+        """Whether exchanges may read it: scalars, and vectors; never bytes, never what differs from run to run."""
+        return self.role is Role.SCALAR or self.is_vector
+
 
 CAPTION_TYPE = pa.struct(
     [
@@ -146,6 +156,18 @@ def _decision_columns() -> list[Column]:
         Column("duplicate_of", pa.string(), "key of the copy that was kept in place of this row"),
         Column("duplicate_distance", pa.int16(), "PDQ distance to the nearest member of its group", unit="bits"),
         Column("duplicate_group", pa.int64(), "smallest row of the group of copies, null without a copy"),
+        Column("semantic_cluster", pa.int32(), "cluster of the row's embedding, null without an embedding"),
+        Column(
+            "semantic_cosine",
+            pa.float32(),
+            "largest cosine to a row that comes before it in its cluster, null for the first",
+            unit="-1 to 1",
+        ),
+        Column(
+            "semantic_duplicate_of",
+            pa.string(),
+            "key of the row that a semantic duplicate is nearest to, of those before it in its cluster",
+        ),
         Column("shard", pa.int32(), "number of the shard that holds the row"),
         Column("shard_position", pa.int32(), "place of the row within its shard"),
         Column("outcome", pa.string(), "kept, rejected or failed", nullable=False),

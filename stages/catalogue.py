@@ -13,6 +13,7 @@ from stages.fetch.images import FetchImages
 from stages.fetch.read_img2dataset import ReadImg2dataset
 from stages.fingerprint.images import Fingerprint
 from stages.select.deduplicate import Deduplicate
+from stages.select.deduplicate_semantic import DeduplicateSemantic
 from stages.select.select import Select
 from stages.sources.img2dataset_output import Img2datasetOutput
 from stages.sources.url_table import UrlTable
@@ -26,6 +27,6 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
     stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
-    exchanges=_by_kind(Deduplicate, Select),
+    exchanges=_by_kind(Deduplicate, DeduplicateSemantic, Select),
     sinks=_by_kind(WriteShards),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial, reduce
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 
 from curation.contracts.exchange import Exchange
 from curation.contracts.sink import Sink
+from curation.engine.beside_vectors import beside_vectors, is_vector
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_columns
@@ -36,8 +38,13 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
     if alive is None:
         raise AssertionError("an exchange needs a phase before it")
     result = alive
+    vectors = {name: values.pop(name) for name in columns if name in values and is_vector(name)}
     for frame, names in _by_frame(values):
         result = result.join(frame.select("row", *names), on="row", how="left", maintain_order="none")
+    if vectors:
+        frames = [frame.select("row", *names) for frame, names in _by_frame(vectors)]
+        # Vectors of one phase stream; those of several are joined, and so held in memory.
+        result = beside_vectors(result, reduce(partial(pl.LazyFrame.join, on="row"), frames))
     return result.select("row", "key", *[name for name in columns if name not in ("row", "key")])
 
 

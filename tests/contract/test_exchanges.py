@@ -13,6 +13,7 @@ from stages.catalogue import CATALOGUE
 
 SETTINGS = {
     "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "deduplicate_semantic": [{"clusters": 2}, {"keep": "best_score", "epsilon": 0.5, "sample_rows": 3}],
     "select": [
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},
@@ -81,11 +82,12 @@ def test_a_verdict_is_made_when_there_is_one_row(exchange):
     assert verdicts_of(exchange, frame_for(exchange).head(1)).height == 1
 
 
-def test_only_steady_scalars_are_read_and_written_when_declared(exchange):
+def test_bytes_are_not_read_and_scalars_alone_written_when_declared(exchange):
     spec = exchange.spec
     assert spec.kind == exchange.config.kind
     assert spec.version >= 1
-    assert {COLUMNS[name].role for name in (*spec.requires, *spec.adds)} <= {Role.SCALAR}
+    assert all(COLUMNS[name].decidable for name in spec.requires)
+    assert {COLUMNS[name].role for name in spec.adds} <= {Role.SCALAR}
     assert not set(spec.adds) & set(spec.requires)
 
 
