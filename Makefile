@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch constraints clean
+.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency bench-semantic soak-fetch constraints clean
 
 install: $(INSTALLED)
 
@@ -45,6 +45,9 @@ bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dat
 
 bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)
+
+bench-semantic: install ## semantic duplicates among 500,000 embeddings, against SemDeDup's plain algorithm
+	$(BIN)/python -m jobs.bench.semantic $(BENCH_ARGS)
 
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from curation.similarity.whole_vectors import Whole, inverse_norms, whole_vectors
+from curation.similarity.whole_vectors import Whole, inverse_norms, unit_vectors, whole_vectors
 
 _BLOCK = 16_384
 
@@ -45,6 +45,18 @@ class Centroids:
             lengths = inverse_norms(block) * self._inverse_norms[places[:, 0]]
             cosines[start : start + _BLOCK] = products[:, 0] * lengths
         return clusters, cosines
+
+    def cosines(self, units: npt.NDArray[np.float64], clusters: Clusters) -> Cosines:
+        """The cosine of each vector to the centroid of its cluster, as exact as float32 holds it.
+
+        Near-copies lie at nearly the same distance from their centroid: rounded vectors would often swap them.
+
+        Args:
+            units: (n, d) float64, in steps of 2^-24.
+            clusters: (n,) int32.
+        """
+        products = np.einsum("nd,nd->n", units, self.vectors[clusters], dtype=np.float64)
+        return np.asarray(products * self._inverse_norms[clusters], np.float32)
 
 
 def fit_centroids(sample: Whole, clusters: int, iterations: int) -> Centroids:
@@ -89,7 +101,8 @@ def _means(sample: Whole, assigned: Clusters, cosines: Cosines, count: int) -> W
         members = assigned[places]
         begins = np.flatnonzero(np.diff(members, prepend=-1))
         sums[members[begins]] += np.add.reduceat(sample[places], begins, axis=0, dtype=np.int64)
-    means, usable = whole_vectors(sums)
+    units, usable = unit_vectors(sums)
+    means = whole_vectors(units)
     lost = np.flatnonzero(~usable)
     if len(lost):
         farthest = np.argsort(cosines, kind="stable")[: len(lost)]

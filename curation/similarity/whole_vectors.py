@@ -22,6 +22,7 @@ from curation.errors import CurationError
 
 SCALE = 4000
 MAX_DIMENSIONS = 36_000
+_FINE = 2.0**24
 BATCH_ROWS = 8192
 
 Whole: TypeAlias = npt.NDArray[np.int16]
@@ -34,15 +35,19 @@ class VectorBatch:
 
     Attributes:
         rows: (n,) int64.
-        vectors: (n, d) int16.
+        units: (n, d) float64, of length 1, in steps of 2^-24.
+        vectors: (n, d) int16, the same in whole numbers.
     """
 
     rows: npt.NDArray[np.int64]
+    units: npt.NDArray[np.float64]
     vectors: Whole
 
 
-def whole_vectors(vectors: npt.NDArray[Any]) -> tuple[Whole, npt.NDArray[np.bool_]]:
-    """Vectors in whole numbers, and which of them have a direction: those that are finite and not zero.
+def unit_vectors(vectors: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Vectors of length 1 in steps of 2^-24, and which have a direction: those that are finite and not zero.
+
+    The steps make products with vectors in whole numbers exact in float64, too.
 
     Args:
         vectors: (n, d) floating point, of any length.
@@ -51,9 +56,16 @@ def whole_vectors(vectors: npt.NDArray[Any]) -> tuple[Whole, npt.NDArray[np.bool
     with np.errstate(all="ignore"):
         norms = np.sqrt(np.square(exact).sum(axis=1))
         usable = np.isfinite(norms) & (norms > 0)
-        exact *= (SCALE / np.where(usable, norms, 1))[:, None]
+        exact *= (_FINE / np.where(usable, norms, 1))[:, None]
     exact[~usable] = 0
-    return np.rint(exact).astype(np.int16), usable
+    np.rint(exact, out=exact)
+    exact /= _FINE
+    return exact, usable
+
+
+def whole_vectors(units: npt.NDArray[np.float64]) -> Whole:
+    """Unit vectors in whole numbers."""
+    return np.rint(units * SCALE).astype(np.int16)
 
 
 def inverse_norms(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -86,5 +98,8 @@ def vector_batches(frame: pl.LazyFrame, column: str) -> Iterator[VectorBatch]:
         if not lengths:
             continue
         values = batch[column].explode(empty_as_null=False).to_arrow()
-        vectors, usable = whole_vectors(np.asarray(values).reshape(len(batch), dimensions))
-        yield VectorBatch(batch["row"].to_numpy()[usable], vectors[usable])
+        units, usable = unit_vectors(np.asarray(values).reshape(len(batch), dimensions))
+        rows = batch["row"].to_numpy()
+        if not usable.all():
+            rows, units = rows[usable], units[usable]
+        yield VectorBatch(rows, units, whole_vectors(units))

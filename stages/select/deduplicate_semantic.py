@@ -19,6 +19,7 @@ from curation.key_draws import key_draws
 from curation.similarity.earlier_cosines import nearest_earlier
 from curation.similarity.spherical_kmeans import Centroids, fit_centroids
 from curation.similarity.vector_buckets import VectorBuckets
+from curation.similarity.vector_sample import first_vectors
 from curation.similarity.whole_vectors import VectorBatch, vector_batches
 from schemas.columns import COLUMNS
 
@@ -96,11 +97,12 @@ class DeduplicateSemantic(Exchange):
         nearest = np.full(len(rows), _NONE, np.int32)
         if centroids is not None:
             with VectorBuckets(len(rows), centroids.vectors.shape[1]) as buckets:
-                distance = np.zeros(len(rows), np.float32)
+                near_centroid = np.zeros(len(rows), np.float32)
                 for batch, ranks in self._batches(frame, ranked):
-                    cluster[ranks], distance[ranks] = centroids.assign(batch.vectors)
+                    cluster[ranks], _ = centroids.assign(batch.vectors)
+                    near_centroid[ranks] = centroids.cosines(batch.units, cluster[ranks])
                     buckets.add(cluster[ranks], ranks, batch.vectors)
-                for ranks, stored, places in buckets.clusters(self._order(distance, rows)):
+                for ranks, stored, places in buckets.clusters(self._order(near_centroid, rows)):
                     cosine[ranks], before = nearest_earlier(stored, places, self.config.tile_rows)
                     nearest[ranks[1:]] = ranks[before[1:]]
             logger.info(
@@ -116,22 +118,12 @@ class DeduplicateSemantic(Exchange):
     def _fit(self, frame: pl.LazyFrame, keys: pl.Series, ranked: _Ranks) -> Centroids | None:
         """The centroids; None where no row has an embedding."""
         clusters = self.config.clusters or math.ceil(math.sqrt(max(len(keys), 1)))
-        wanted = self.config.sample_rows or _SAMPLE_OF_CLUSTER * clusters
-        order = np.lexsort((np.arange(len(keys)), key_draws(keys, self.config.seed)))[: max(wanted, clusters)]
-        place = np.full(len(keys), _NONE, np.int32)
-        place[order] = np.arange(len(order))
-        sample = None
-        filled = np.zeros(len(order), bool)
-        for batch, ranks in self._batches(frame, ranked):
-            places = place[ranks]
-            drawn = places >= 0
-            if sample is None:
-                sample = np.zeros((len(order), batch.vectors.shape[1]), np.int16)
-            sample[places[drawn]] = batch.vectors[drawn]
-            filled[places[drawn]] = True
-        if sample is None or not filled.any():
-            return None
-        return fit_centroids(sample if filled.all() else sample[filled], clusters, self.config.iterations)
+        order = np.lexsort((np.arange(len(keys)), key_draws(keys, self.config.seed)))
+        place = np.empty(len(keys), np.int32)
+        place[order] = np.arange(len(keys), dtype=np.int32)
+        drawn = ((place[ranks], batch.vectors) for batch, ranks in self._batches(frame, ranked))
+        sample = first_vectors(drawn, self.config.sample_rows or _SAMPLE_OF_CLUSTER * clusters)
+        return None if sample is None else fit_centroids(sample, clusters, self.config.iterations)
 
     def _order(self, centroid_cosines: npt.NDArray[np.float32], rows: pl.DataFrame) -> npt.NDArray[np.int32]:
         """(n,) int32: which rows of a cluster come before which, by rank."""
