@@ -146,6 +146,7 @@ def _model_columns() -> list[Column]:
         Column("clip_model", pa.string(), "the model that made `clip_score` and the embeddings"),
         Column("image_embedding", EMBEDDING_TYPE, "CLIP image embedding", role=Role.PAYLOAD),
         Column("text_embedding", EMBEDDING_TYPE, "CLIP text embedding of the alt-text", role=Role.PAYLOAD),
+        Column("copy_descriptor", EMBEDDING_TYPE, "vector of a copy detector: near for copies", role=Role.PAYLOAD),
         Column("captions", pa.list_(CAPTION_TYPE), "synthetic captions, in the order they were made"),
         Column("caption_fault", pa.string(), "why generated captions were discarded, null if none was"),
     ]
@@ -167,6 +168,19 @@ def _decision_columns() -> list[Column]:
             "semantic_duplicate_of",
             pa.string(),
             "key of the row that a semantic duplicate is nearest to, of those before it in its cluster",
+        ),
+        Column("decontaminated_by", pa.list_(pa.string()), "evaluation sets that have the picture, null for none"),
+        Column(
+            "decontaminated_distance",
+            pa.int16(),
+            "PDQ distance to the nearest evaluation picture, null if none is within the bound",
+            unit="bits",
+        ),
+        Column(
+            "decontaminated_cosine",
+            pa.float32(),
+            "cosine of the copy descriptor to that of the nearest evaluation picture",
+            unit="-1 to 1",
         ),
         Column("shard", pa.int32(), "number of the shard that holds the row"),
         Column("shard_position", pa.int32(), "place of the row within its shard"),

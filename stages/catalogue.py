@@ -8,10 +8,12 @@ from curation.catalogue import Catalogue
 from stages.caption.recaption import Recaption
 from stages.deliver.shards import WriteShards
 from stages.encode.alignment import ScoreAlignment
+from stages.encode.copies import DescribeCopies
 from stages.fetch.decode import DecodeImages
 from stages.fetch.images import FetchImages
 from stages.fetch.read_img2dataset import ReadImg2dataset
 from stages.fingerprint.images import Fingerprint
+from stages.select.decontaminate import Decontaminate
 from stages.select.deduplicate import Deduplicate
 from stages.select.deduplicate_semantic import DeduplicateSemantic
 from stages.select.select import Select
@@ -26,7 +28,7 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
-    stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
-    exchanges=_by_kind(Deduplicate, DeduplicateSemantic, Select),
+    stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption),
+    exchanges=_by_kind(Deduplicate, DeduplicateSemantic, Decontaminate, Select),
     sinks=_by_kind(WriteShards),
 )

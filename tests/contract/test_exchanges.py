@@ -6,6 +6,7 @@ import re
 import polars as pl
 import pyarrow as pa
 import pytest
+from evaluation_tables import evaluation_table
 from samples import table_for
 
 from schemas.columns import COLUMNS, Role
@@ -13,6 +14,10 @@ from stages.catalogue import CATALOGUE
 
 SETTINGS = {
     "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "decontaminate": [
+        {"sets": ({"name": "benchmark", "path": evaluation_table()},), "descriptor": {}},
+        {"sets": ({"name": "benchmark", "path": evaluation_table()},), "sha256": False, "pdq": {"max_distance": 0}},
+    ],
     "deduplicate_semantic": [{"clusters": 2}, {"keep": "best_score", "epsilon": 0.5, "sample_rows": 3}],
     "select": [
         {"rules": ({"column": "clip_score", "min": 0.0},)},

@@ -59,6 +59,7 @@ def _values(name, urls):
         "pdq": [*_hexadecimal(64), _hexadecimal(64)[0], None],
         "pdq_inner": [*_hexadecimal(64), None],
         "image_embedding": [[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], None, [0.8, 0.6, 0.0, 0.0], [0.0] * 4],
+        "copy_descriptor": [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], None, [0.0, 0.0, 1.0, 0.0]],
         "clip_score": [0.31, 0.02, -0.5, 0.31, None],
     }
     if name in special:
