@@ -169,6 +169,16 @@ def _decision_columns() -> list[Column]:
             pa.string(),
             "key of the row that a semantic duplicate is nearest to, of those before it in its cluster",
         ),
+        Column("text_duplicate_of", pa.string(), "key of the best row that says the same"),
+        Column(
+            "text_similarity",
+            pa.float32(),
+            "share of words in common with the nearest text of its group, null without a copy",
+            unit="0 to 1",
+        ),
+        Column("text_group", pa.int64(), "smallest row of the group that says the same, null without a copy"),
+        Column("text_images", pa.int32(), "different images that have the row's text, null without a text"),
+        Column("image_texts", pa.int32(), "different texts of the row's image, null without an image"),
         Column("decontaminated_by", pa.list_(pa.string()), "evaluation sets that have the picture, null for none"),
         Column(
             "decontaminated_distance",

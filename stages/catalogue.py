@@ -16,6 +16,8 @@ from stages.fingerprint.images import Fingerprint
 from stages.select.decontaminate import Decontaminate
 from stages.select.deduplicate import Deduplicate
 from stages.select.deduplicate_semantic import DeduplicateSemantic
+from stages.select.deduplicate_text import DeduplicateText
+from stages.select.limit_repeats import LimitRepeats
 from stages.select.select import Select
 from stages.sources.img2dataset_output import Img2datasetOutput
 from stages.sources.url_table import UrlTable
@@ -29,6 +31,6 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
     stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption),
-    exchanges=_by_kind(Deduplicate, DeduplicateSemantic, Decontaminate, Select),
+    exchanges=_by_kind(Deduplicate, DeduplicateSemantic, DeduplicateText, LimitRepeats, Decontaminate, Select),
     sinks=_by_kind(WriteShards),
 )
