@@ -43,7 +43,7 @@ class NearText(Config):
 
     threshold: float = Field(0.8, gt=0.0, le=1.0)
     shingle_words: int = Field(2, ge=1, le=20)
-    permutations: int = Field(128, ge=1, le=4096)
+    permutations: int = Field(160, ge=1, le=4096)
     bands: int = Field(32, ge=1, le=1024)
     max_group: int = Field(1000, ge=1)
 
