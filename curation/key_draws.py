@@ -14,7 +14,8 @@ _LAST_SHIFT = np.uint64(31)
 def key_draws(keys: pl.Series, seed: int) -> npt.NDArray[np.uint64]:
     """A random number for each key: (n,) uint64.
 
-    Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014), SplitMix64, of the first 64
+    Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014), SplitMix64, of the first
+    64
         bits of the key and the seed.
 
     Args:

@@ -30,7 +30,9 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
-    stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption),
+    stages=_by_kind(
+        TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption
+    ),
     exchanges=_by_kind(Deduplicate, DeduplicateSemantic, DeduplicateText, LimitRepeats, Decontaminate, Select),
     sinks=_by_kind(WriteShards),
 )

@@ -86,13 +86,23 @@ def read_tables(files: SetFiles, vector_column: str | None, min_quality: int) ->
     pdq = table["pdq"] if "pdq" in there else nothing
     if "pdq_quality" in there:
         pdq = table.select(pl.when(pl.col("pdq_quality") >= min_quality).then("pdq")).to_series()
-    items = table[name].cast(pl.String).fill_null("?").to_list() if name else [f"row {row}" for row in range(len(table))]
-    vectors = table[vector_column] if vector_column in there else pl.Series([None] * len(table), dtype=pl.List(pl.Float32))
+    items = (
+        table[name].cast(pl.String).fill_null("?").to_list() if name else [f"row {row}" for row in range(len(table))]
+    )
+    vectors = (
+        table[vector_column] if vector_column in there else pl.Series([None] * len(table), dtype=pl.List(pl.Float32))
+    )
     hashes = {"sha256": table["sha256"] if "sha256" in there else nothing, "pdq": pdq}
     for column, digits in hashes.items():
-        wrong = digits.cast(pl.String).drop_nulls().filter(~digits.cast(pl.String).drop_nulls().str.contains("^[0-9a-f]{64}$"))
+        wrong = (
+            digits.cast(pl.String)
+            .drop_nulls()
+            .filter(~digits.cast(pl.String).drop_nulls().str.contains("^[0-9a-f]{64}$"))
+        )
         if len(wrong):
-            raise RecipeError(f"{files.path}: {wrong[0]!r} in its column {column} is not 64 digits from 0 to 9 and a to f")
+            raise RecipeError(
+                f"{files.path}: {wrong[0]!r} in its column {column} is not 64 digits from 0 to 9 and a to f"
+            )
     return DescribedSet(items, hashes["sha256"].cast(pl.String), pdq.cast(pl.String), vectors)
 
 

@@ -68,7 +68,9 @@ class SetFiles:
                             if file is not None:
                                 yield f"{name}/{member.name}", file.read()
             except (OSError, tarfile.TarError) as error:
-                raise RecipeError(f"{path}: cannot be read: {error}; mend the file, or take it out of the set") from error
+                raise RecipeError(
+                    f"{path}: cannot be read: {error}; mend the file, or take it out of the set"
+                ) from error
 
 
 def find_set(path: str, wanted: Kind | Literal["auto"]) -> SetFiles:
@@ -85,7 +87,9 @@ def find_set(path: str, wanted: Kind | Literal["auto"]) -> SetFiles:
         file_system, found = _found(path)
     except Exception as error:
         # Every back end of fsspec has errors of its own.
-        raise RecipeError(f"{path}: cannot be read: {error}; check the path, and the credentials of its store") from error
+        raise RecipeError(
+            f"{path}: cannot be read: {error}; check the path, and the credentials of its store"
+        ) from error
     files = {name: info for name, info in found.items() if info["type"] == "file" and _is_shown(name, path)}
     kinds = {_kind_of(name) for name in files} - {None}
     if wanted == "auto" and len(kinds) > 1:

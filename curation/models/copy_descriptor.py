@@ -28,7 +28,9 @@ def check_model(path: str) -> None:
         RecipeError: There is none.
     """
     if not Path(path).is_file():
-        raise RecipeError(f"model {path}: there is no such file; give the path of a TorchScript file of a copy detector")
+        raise RecipeError(
+            f"model {path}: there is no such file; give the path of a TorchScript file of a copy detector"
+        )
 
 
 class CopyDescriptor:

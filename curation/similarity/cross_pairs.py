@@ -18,6 +18,4 @@ def cross_pairs(left: Hashes, right: Hashes, max_distance: int) -> NearPairs:
     """
     pairs = near_pairs(np.concatenate([left, right]), max_distance)
     across = (pairs.left < len(left)) & (pairs.right >= len(left))
-    return NearPairs(
-        pairs.left[across], (pairs.right[across] - len(left)).astype(np.int32), pairs.distance[across]
-    )
+    return NearPairs(pairs.left[across], (pairs.right[across] - len(left)).astype(np.int32), pairs.distance[across])

@@ -1,8 +1,8 @@
 """Pairs of texts that share most of their shingles: found by MinHash in bands, verified exactly.
 
 Source: Broder, "On the resemblance and containment of documents" (1997); Indyk and Motwani, "Approximate nearest
-    neighbors" (1998), for the bands. Two texts of similarity s have an equal band with probability 1 - (1 - s^r)^b, of b bands
-    of r permutations: of 32 bands of 5, 0.999997 at 0.8, 0.997 at 0.7, 0.64 at 0.5.
+    neighbors" (1998), for the bands. Two texts of similarity s have an equal band with probability 1 - (1 - s^r)^b, of
+    b bands of r permutations: of 32 bands of 5, 0.999997 at 0.8, 0.997 at 0.7, 0.64 at 0.5.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class NearTexts:
 def near_texts(shingles: Shingles, threshold: float, permutations: int, bands: int, seed: int) -> NearTexts:
     """Pairs of texts whose similarity is at least the threshold, by left, then right.
 
-    A pair is missed where no band of it is equal, or where more than a hundred texts between the two share each such band.
+    A pair is missed where no band of it is equal, or where more than a hundred texts between the two share each such
+    band.
 
     Args:
         shingles: Of n texts.
@@ -96,9 +97,7 @@ def _band_keys(shingles: Shingles, per_band: int, bands: int, seed: int) -> npt.
     return keys
 
 
-def _fitting(
-    sizes: npt.NDArray[np.int64], left: Places, right: Places, threshold: float
-) -> tuple[Places, Places]:
+def _fitting(sizes: npt.NDArray[np.int64], left: Places, right: Places, threshold: float) -> tuple[Places, Places]:
     """The pairs whose sets are not so different in size that they cannot reach the threshold."""
     small, large = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
     fitting = small >= (threshold - 1e-7) * large

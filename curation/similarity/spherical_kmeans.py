@@ -1,8 +1,8 @@
 """Spherical k-means, with the same clusters on every machine.
 
-faiss searches the nearest centroid; vectors and centroids are in whole numbers (`whole_vectors`), so that what it finds is
-exact. Its own `Kmeans` is not used: the sums behind its centroids, and with them the clusters, differ from processor to
-processor and with the number of threads.
+faiss searches the nearest centroid; vectors and centroids are in whole numbers (`whole_vectors`), so that what it finds
+is exact. Its own `Kmeans` is not used: the sums behind its centroids, and with them the clusters, differ from processor
+to processor and with the number of threads.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Centroids:
         self._index.add(exact)
 
     def assign(self, vectors: Whole) -> tuple[Clusters, Cosines]:
-        """The centroid with the largest product, of equals the first, and the cosine to it: (n,) int32, (n,) float32."""
+        """The centroid with the largest product, of equals the first: (n,) int32; and its cosine: (n,) float32."""
         clusters = np.empty(len(vectors), np.int32)
         cosines = np.empty(len(vectors), np.float32)
         for start in range(0, len(vectors), _BLOCK):
@@ -63,8 +63,8 @@ def fit_centroids(sample: Whole, clusters: int, iterations: int) -> Centroids:
     """Fits centroids to a sample.
 
     The first `clusters` different vectors of the sample are where it begins, so a sample in random order is a random
-    beginning. A cluster that loses its last member gets the vector that is farthest from its centroid. Ends early when no
-    vector changes its cluster.
+    beginning. A cluster that loses its last member gets the vector that is farthest from its centroid. Ends early when
+    no vector changes its cluster.
 
     Args:
         sample: (n, d) int16, n > 0.

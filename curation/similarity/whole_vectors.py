@@ -5,7 +5,8 @@ of the matrices. Whole numbers do not, as long as no sum leaves the 24 bits that
 times 4000, rounded, has a norm of at most 4096 (up to 36,000 dimensions), so by Cauchy and Schwarz no partial sum of a
 product of two passes 2^24. Matrices of such numbers can be multiplied as float32 by any library and are exact.
 
-What rounding moves: a cosine near 1 by about 1e-5, as much as the rounding of the embeddings to float16; one near 0 by 1e-4.
+What rounding moves: a cosine near 1 by about 1e-5, as much as the rounding of the embeddings to float16; one near 0 by
+1e-4.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ Vectors = npt.NDArray[np.float32]
 
 
 def write_embeddings(folder: Path, rows: int, dimensions: int, seed: int) -> list[Path]:
-    """Writes generated embeddings as the pool has them: topics, within them pictures, and copies of some at any distance.
+    """Writes generated embeddings as the pool has them: topics, within them pictures, and copies of some at any "
+    "distance.
 
     A copy lies at a cosine of 0.9 to 1 from what it is of, so that a bound of any usual size goes through the middle.
     """
@@ -80,7 +81,8 @@ def _write(path: Path, start: int, vectors: Vectors) -> None:
 def plain_semdedup(vectors: Vectors, clusters: npt.NDArray[np.int32], centroids: Vectors, epsilon: float) -> Any:
     """The rows that SemDeDup drops: (n,) bool.
 
-    Source: Abbas et al. 2023, algorithm A7: in each cluster all cosines at once, of rows sorted from the farthest from the
+    Source: Abbas et al. 2023, pseudo-code of SemDeDup: in each cluster all cosines at once, of rows sorted from the farthest from
+    the
         centroid to the nearest; a row goes if its largest cosine to an earlier one is above 1 - epsilon.
     """
     dropped = np.zeros(len(vectors), bool)
@@ -124,7 +126,8 @@ class _Kept(DeduplicateSemantic):
 
 
 def _fitted(exchange: DeduplicateSemantic) -> Centroids:
-    assert isinstance(exchange, _Kept) and exchange.fitted is not None
+    assert isinstance(exchange, _Kept)
+    assert exchange.fitted is not None
     return exchange.fitted
 
 

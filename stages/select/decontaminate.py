@@ -17,7 +17,7 @@ from curation.contracts.config import Config, StepConfig, Tuning
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.devices import Device, pick_device
 from curation.errors import RecipeError
-from curation.evaluation_sets.described import DescribedSet, Describe, describe_images, read_tables, table_columns
+from curation.evaluation_sets.described import Describe, DescribedSet, describe_images, read_tables, table_columns
 from curation.evaluation_sets.files import Kind, SetFiles, find_set
 from curation.images.delivery import DeliverySettings
 from curation.images.encode import TargetFormat
@@ -41,8 +41,8 @@ class EvaluationSet(Config):
     Attributes:
         name: Under which the ledger and the funnel show it.
         path: A folder of images, WebDataset shards, or Parquet tables with any of the columns `sha256`, `pdq` (with
-            `pdq_quality` or without) and that of the descriptor, such as the ledger of a run over the set. A file, a folder or
-            a glob, any fsspec URL.
+            `pdq_quality` or without) and that of the descriptor, such as the ledger of a run over the set. A file, a
+            folder or a glob, any fsspec URL.
         format: What is there; auto tells it by the endings of the files.
     """
 
@@ -86,14 +86,14 @@ class DescriptorMatch(Config):
     def _is_no_clip(cls, column: str) -> str:
         if column in _SEMANTIC:
             raise ValueError(
-                f"{column} is of CLIP, which tells what a picture is about, not whether it is a copy: at a precision of 0.9 it "
-                "finds 2 % of the copies, a copy detector 80 %; make the column by describe_copies"
+                f"{column} is of CLIP, which tells what a picture is about, not whether it is a copy: at a precision "
+                "of 0.9 it finds 2 % of the copies, a copy detector 80 %; make the column by describe_copies"
             )
         return column
 
 
 class DeliveredAs(Config):
-    """How `decode_images` brings the rows' images to their size: evaluation images go the same way before they are hashed.
+    """How `decode_images` brings images to their size: evaluation images go the same way before they are hashed.
 
     Attributes:
         side_px, resize, upscale, format, quality: As in `decode_images`.
@@ -169,8 +169,8 @@ class _Found:
 class Decontaminate(Exchange):
     """Rejects every row whose picture is in an evaluation set, as a copy or a near-copy.
 
-    The rule is named after the set and what it was recognised by, such as `imagenet_val_pdq`. A row is rejected by the first
-    set that has it; all that have it are named in `decontaminated_by`.
+    The rule is named after the set and what it was recognised by, such as `imagenet_val_pdq`. A row is rejected by the
+    first set that has it; all that have it are named in `decontaminated_by`.
 
     Source: Gadre et al., "DataComp: In search of the next generation of multimodal datasets" (2023), appendix on
         decontamination, for the threshold of copy descriptors; PDQ and SHA-256 are added.
@@ -204,11 +204,13 @@ class Decontaminate(Exchange):
                 raise RecipeError(f"{where}: {error}") from error
             if there is not None and not there & set(self._compared()):
                 wanted = ", ".join(self._compared())
-                raise RecipeError(f"{where}: {one.path} has none of the columns {wanted}, but {', '.join(sorted(there))}")
+                raise RecipeError(
+                    f"{where}: {one.path} has none of the columns {wanted}, but {', '.join(sorted(there))}"
+                )
             if there is None and descriptor is not None and descriptor.model is None:
                 raise RecipeError(
-                    f"{where}: is given as images, which only the copy detector can describe: state `descriptor.model`, or give "
-                    f"a table with the column {descriptor.column}"
+                    f"{where}: is given as images, which only the copy detector can describe: state "
+                    f"`descriptor.model`, or give a table with the column {descriptor.column}"
                 )
 
     def _compared(self) -> tuple[str, ...]:
@@ -289,8 +291,8 @@ class Decontaminate(Exchange):
                     continue
                 if vectors.shape[1] != batch.vectors.shape[1]:
                     raise RecipeError(
-                        f"{self.config.step_name}: the rows have descriptors of {batch.vectors.shape[1]} dimensions, an "
-                        f"evaluation set has them of {vectors.shape[1]}; describe both by one model"
+                        f"{self.config.step_name}: the rows have descriptors of {batch.vectors.shape[1]} dimensions, "
+                        f"an evaluation set has them of {vectors.shape[1]}; describe both by one model"
                     )
                 cosine, nearest = nearest_vectors(batch.vectors, vectors)
                 one.cosine[places] = cosine

@@ -34,14 +34,15 @@ class DeduplicateSemanticConfig(StepConfig):
 
     Attributes:
         column: The embeddings: of `score_alignment`, or a column of vectors that the source carries along.
-        epsilon: A row is rejected if its cosine to an earlier one of its cluster is above 1 - epsilon. Published for CLIP on
-            LAION-440M: 0.00095 rejects 30 %, 0.03 half.
+        epsilon: A row is rejected if its cosine to an earlier one of its cluster is above 1 - epsilon. Published for
+            CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half.
         clusters: Only rows of one cluster are compared. Null: the square root of the number of rows. Published: 50,000.
         iterations: Of k-means at most; it ends when no row of the sample changes its cluster.
-        sample_rows: Rows that the clusters are fitted to, drawn by key; they are held in memory. Null: 128 for each cluster.
+        sample_rows: Rows that the clusters are fitted to, drawn by key; they are held in memory. Null: 128 for each
+            cluster.
         seed: Another seed, another sample and other clusters.
-        keep: Which rows of a cluster come first, and so are kept: those `farthest` from its centroid, as published, those
-            `nearest` to it, or those with the `best_score` by CLIP. Ties are broken by key.
+        keep: Which rows of a cluster come first, and so are kept: those `farthest` from its centroid, as published,
+            those `nearest` to it, or those with the `best_score` by CLIP. Ties are broken by key.
         tile_rows: So many rows are compared with so many at a time.
     """
 
@@ -61,11 +62,12 @@ class DeduplicateSemantic(Exchange):
 
     A row is held against all that come before it, rejected ones too, as published. Rows without an embedding are kept.
     Vectors are put away on scratch disk (two bytes a dimension, in the folder that `TMPDIR` names) and compared cluster
-    by cluster; what is held of them in memory is the sample and a few tiles. Clusters and verdicts are the same on every
-    machine, since all products are of whole numbers.
+    by cluster; what is held of them in memory is the sample and a few tiles. Clusters and verdicts are the same on
+    every machine, since all products are of whole numbers.
 
-    Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication" (2023), section 3
-        and algorithm A7. What departs: the clusters are fitted to a sample, and embeddings are rounded to multiples of 1/4000.
+    Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication" (2023),
+        section 3 and its pseudo-code. What departs: the clusters are fitted to a sample, and embeddings are compared in
+        steps of 1/4000.
     """
 
     Config = DeduplicateSemanticConfig

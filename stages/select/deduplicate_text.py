@@ -63,8 +63,8 @@ class DeduplicateTextConfig(StepConfig):
         column: The texts. Rows without one are kept.
         near: Near-copies are copies, too; null looks for none.
         keep: So many rows of each group are kept.
-        prefer: What makes a row the best, the first order before the second: `best_score` by CLIP, `longest_text`, `first` in
-            the source. Ties are broken by key.
+        prefer: What makes a row the best, the first order before the second: `best_score` by CLIP, `longest_text`,
+            `first` in the source. Ties are broken by key.
         seed: Of MinHash.
     """
 
@@ -120,7 +120,8 @@ class DeduplicateText(Exchange):
             np.fmax.at(similarity, ends[inside], pairs.similarity[inside])
         if clusters.split and near.max_group > 1:
             logger.warning(
-                "%s: %d groups connected by chains of near-copies had more than max_group texts (the largest %d) and were "
+                "%s: %d groups connected by chains of near-copies had more than max_group texts (the largest %d) and "
+                "were "
                 "split; raise threshold if these are different texts",
                 *(self.config.step_name, len(clusters.split), clusters.split[0]),
             )
@@ -128,7 +129,10 @@ class DeduplicateText(Exchange):
 
     def _verdicts(self, ranked: pl.DataFrame, texts: pl.DataFrame) -> pl.LazyFrame:
         rows = ranked.lazy().join(
-            texts.lazy().select("said", "text", "group", "similarity", "best"), on="said", how="left", maintain_order="left"
+            texts.lazy().select("said", "text", "group", "similarity", "best"),
+            on="said",
+            how="left",
+            maintain_order="left",
         )
         grouped = pl.col("group").is_not_null()
         place = pl.int_range(pl.len()).over("group", order_by="rank")
@@ -147,11 +151,15 @@ class DeduplicateText(Exchange):
             detail=pl.when("gone").then(
                 pl.when(equal)
                 .then(pl.lit("equal words"))
-                .otherwise(pl.format("jaccard {} >= {}", pl.col("similarity").cast(pl.Float64).round(4), pl.lit(threshold)))
+                .otherwise(
+                    pl.format("jaccard {} >= {}", pl.col("similarity").cast(pl.Float64).round(4), pl.lit(threshold))
+                )
             ),
             text_duplicate_of=pl.when("gone").then("best_key"),
             text_similarity=pl.when("many").then(
-                pl.when(pl.len().over("said") > 1).then(pl.lit(1.0, pl.Float32)).otherwise(pl.col("similarity").fill_nan(None))
+                pl.when(pl.len().over("said") > 1)
+                .then(pl.lit(1.0, pl.Float32))
+                .otherwise(pl.col("similarity").fill_nan(None))
             ),
             text_group=pl.when("many").then(pl.col("row").min().over("group")),
         )

@@ -15,11 +15,12 @@ from curation.text.normal_form import normal_form
 class LimitRepeatsConfig(StepConfig):
     """How often is too often.
 
-    Texts are the same if their words are, case and punctuation aside; what is rejected is rejected whole, no copy is kept.
+    Texts are the same if their words are, case and punctuation aside. Of what is too many, none is kept.
 
     Attributes:
         column: The texts. Rows without one are kept.
-        image: By what images are told apart: `sha256` of the file, `pdq` hash, or the `url`, before anything is fetched.
+        image: By what images are told apart: `sha256` of the file, `pdq` hash, or the `url`, before anything is
+            fetched.
         max_images_per_text: Different images that may have a text. ALIGN: 10; null for any number.
         max_texts_per_image: Different texts that an image may have. ALIGN: 1000; null for any number.
     """
@@ -42,8 +43,8 @@ class LimitRepeats(Exchange):
 
     Both counts are taken of all rows, before any is rejected.
 
-    Source: Jia et al., "Scaling up visual and vision-language representation learning with noisy text supervision" (2021),
-        section 3. What departs: texts are compared without case and punctuation.
+    Source: Jia et al., "Scaling up visual and vision-language representation learning with noisy text supervision"
+        (2021), section 3. What departs: texts are compared without case and punctuation.
     """
 
     Config = LimitRepeatsConfig

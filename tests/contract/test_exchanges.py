@@ -20,7 +20,10 @@ SETTINGS = {
     ],
     "deduplicate_semantic": [{"clusters": 2}, {"keep": "best_score", "epsilon": 0.5, "sample_rows": 3}],
     "deduplicate_text": [{}, {"prefer": ("best_score", "longest_text", "first"), "keep": 3}, {"near": None}],
-    "limit_repeats": [{"max_images_per_text": 2}, {"image": "pdq", "max_texts_per_image": 8, "max_images_per_text": None}],
+    "limit_repeats": [
+        {"max_images_per_text": 2},
+        {"image": "pdq", "max_texts_per_image": 8, "max_images_per_text": None},
+    ],
     "select": [
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},

@@ -15,5 +15,7 @@ def evaluation_table() -> str:
     path = Path(_FOLDER.name) / "benchmark.parquet"
     digits = f"{0x9E3779B97F4A7C15:064x}"
     vectors = pl.Series([[0.0, 0.0, 2.0, 0.0]], dtype=pl.List(pl.Float32))
-    pl.DataFrame({"path": ["val/1.jpg"], "sha256": [digits], "pdq": [digits], "copy_descriptor": vectors}).write_parquet(path)
+    pl.DataFrame(
+        {"path": ["val/1.jpg"], "sha256": [digits], "pdq": [digits], "copy_descriptor": vectors}
+    ).write_parquet(path)
     return str(path)

@@ -68,7 +68,9 @@ def test_the_distance_decides_when_hashes_are_near_those_of_a_table(tmp_path):
 def test_the_first_set_names_the_rule_and_all_are_listed_when_several_have_a_picture(tmp_path):
     first = table(tmp_path / "a.parquet", pdq=[digits(1)], pdq_quality=[80])
     second = table(tmp_path / "b.parquet", sha256=[sha(b"x")], pdq=[digits(1)])
-    verdicts = decide(made(("one", first), ("two", second)), rows_of({"sha256": sha(b"x"), "pdq": digits()}, {"sha256": sha(b"y")}))
+    verdicts = decide(
+        made(("one", first), ("two", second)), rows_of({"sha256": sha(b"x"), "pdq": digits()}, {"sha256": sha(b"y")})
+    )
     assert verdicts["reason"].to_list() == ["one_pdq", None]
     assert verdicts["decontaminated_by"].to_list() == [["one", "two"], None]
     turned = decide(made(("two", second), ("one", first)), rows_of({"sha256": sha(b"x"), "pdq": digits()}))
@@ -158,14 +160,16 @@ def test_the_remedy_is_told_when_a_set_cannot_be_used(tmp_path):
     (tmp_path / "1.jpg").write_bytes(b"")
     cases.append((made(("val", tmp_path)), "holds images and tables; state which is meant as `format`"))
     cases.append((made(("val", tmp_path / "1.jpg"), descriptor={}), "state `descriptor.model`, or give a table"))
-    cases.append((made(("val", tmp_path / "1.jpg"), descriptor={"model": "/no.pt"}), "no such file; give the path of a Torch"))
+    cases.append(
+        (made(("val", tmp_path / "1.jpg"), descriptor={"model": "/no.pt"}), "no such file; give the path of a Torch")
+    )
     for exchange, message in cases:
         with pytest.raises(RecipeError, match=message):
             exchange.check()
 
 
 def test_clip_is_refused_when_it_is_to_tell_copies(tmp_path):
-    with pytest.raises(ValidationError, match="is of CLIP, .* finds 2 % of the copies, a copy detector 80 %"):
+    with pytest.raises(ValidationError, match=r"is of CLIP, .* finds 2 % of the copies, a copy detector 80 %"):
         made(("val", tmp_path), descriptor={"column": "image_embedding"})
     with pytest.raises(ValidationError, match="two sets are called 'val'"):
         made(("val", tmp_path), ("val", tmp_path))

@@ -40,8 +40,8 @@ FAN = [at(-10), at(0), at(10), at(30)]
 
 def test_the_farthest_come_first_and_neighbours_of_earlier_ones_go_when_rows_are_alike():
     verdicts = decide(frame_of(FAN), clusters=1, epsilon=0.02)
-    # 30 is first. -10 is 40 degrees from it and stays. 0 is 10 degrees from -10 and goes. 10 is 10 degrees from 0, which is
-    # gone itself, and goes as well: the published rule holds a row against all earlier ones.
+    # 30 is first. -10 is 40 degrees from it and stays. 0 is 10 degrees from -10 and goes. 10 is 10 degrees from 0,
+    # which is gone itself, and goes as well: the published rule holds a row against all earlier ones.
     assert kept(verdicts) == [0, 3]
     assert verdicts["semantic_duplicate_of"].to_list() == [None, f"{0:032x}", f"{1:032x}", None]
     assert verdicts["semantic_cosine"].to_list() == [
@@ -50,7 +50,8 @@ def test_the_farthest_come_first_and_neighbours_of_earlier_ones_go_when_rows_are
     ]
     assert verdicts["semantic_cluster"].to_list() == [0, 0, 0, 0]
     assert verdicts["reason"].to_list() == [None, "semantic", "semantic", None]
-    assert verdicts["detail"][1].startswith("cosine 0.98") and verdicts["detail"][1].endswith(" > 0.98")
+    assert verdicts["detail"][1].startswith("cosine 0.98")
+    assert verdicts["detail"][1].endswith(" > 0.98")
 
 
 def test_a_row_at_the_bound_stays_when_its_cosine_is_not_above_it():
@@ -106,7 +107,7 @@ def test_verdicts_are_the_same_bits_when_order_tiles_and_threads_differ():
 
 
 def test_a_column_is_refused_when_it_holds_no_vectors():
-    with pytest.raises(RecipeError, match="clip_score holds no vectors .* name one of image_embedding"):
+    with pytest.raises(RecipeError, match=r"clip_score holds no vectors .* name one of image_embedding"):
         DeduplicateSemantic(DeduplicateSemanticConfig(column="clip_score")).check()
 
 
