@@ -69,7 +69,7 @@ def _word_hashes(words: pl.Series) -> Words:
     different = words.unique().sort()
     hashed = [int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") for word in different.to_list()]
     numbers = words.cast(pl.Enum(different)).to_physical().to_numpy()
-    return np.array(hashed, np.uint64)[numbers]
+    return np.asarray(np.array(hashed, np.uint64)[numbers], np.uint64)
 
 
 def jaccard(shingles: Shingles, left: Places, right: Places) -> npt.NDArray[np.float32]:

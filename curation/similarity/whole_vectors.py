@@ -72,7 +72,8 @@ def whole_vectors(units: npt.NDArray[np.float64]) -> Whole:
 def inverse_norms(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """One over the length of each vector in whole numbers: (n,) float32; 0 for a vector of zeros."""
     squares = np.einsum("nd,nd->n", vectors, vectors).astype(np.float64)
-    return np.divide(1, np.sqrt(squares), where=squares > 0, out=np.zeros(len(squares))).astype(np.float32)
+    inverse = np.divide(1, np.sqrt(squares), where=squares > 0, out=np.zeros(len(squares)))
+    return np.asarray(inverse, np.float32)
 
 
 def vector_batches(frame: pl.LazyFrame, column: str) -> Iterator[VectorBatch]:
@@ -99,7 +100,7 @@ def vector_batches(frame: pl.LazyFrame, column: str) -> Iterator[VectorBatch]:
         if not lengths:
             continue
         values = batch[column].explode(empty_as_null=False).to_arrow()
-        units, usable = unit_vectors(np.asarray(values).reshape(len(batch), dimensions))
+        units, usable = unit_vectors(np.asarray(values).reshape(len(batch), -1))
         rows = batch["row"].to_numpy()
         if not usable.all():
             rows, units = rows[usable], units[usable]
