@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
 
+from curation.errors import RecipeError
 from curation.text.words import words
+from schemas.columns import COLUMNS
+
+
+def check_texts(column: str) -> None:
+    """Whether a column, if it is a registered one, holds texts.
+
+    Raises:
+        RecipeError: It does not.
+    """
+    if column in COLUMNS and COLUMNS[column].type != pa.string():
+        raise RecipeError(
+            f"column {column} holds no texts ({COLUMNS[column].meaning}); name one such as text or caption"
+        )
 
 
 def normal_form(text: pl.Expr) -> pl.Expr:

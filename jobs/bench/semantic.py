@@ -81,8 +81,8 @@ def _write(path: Path, start: int, vectors: Vectors) -> None:
 def plain_semdedup(vectors: Vectors, clusters: npt.NDArray[np.int32], centroids: Vectors, epsilon: float) -> Any:
     """The rows that SemDeDup drops: (n,) bool.
 
-    Source: Abbas et al. 2023, pseudo-code of SemDeDup: in each cluster all cosines at once, of rows sorted from the farthest from
-    the
+    Source: Abbas et al. 2023, pseudo-code of SemDeDup: in each cluster all cosines at once, of rows sorted from
+        the farthest from the
         centroid to the nearest; a row goes if its largest cosine to an earlier one is above 1 - epsilon.
     """
     dropped = np.zeros(len(vectors), bool)

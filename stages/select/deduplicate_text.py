@@ -15,7 +15,7 @@ from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.similarity.clusters import cluster
 from curation.similarity.near_texts import near_texts
 from curation.similarity.shingles import shingles_of
-from curation.text.normal_form import normal_form
+from curation.text.normal_form import check_texts, normal_form
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,10 @@ class DeduplicateText(Exchange):
         columns = [self.config.column, *(column for order in self.config.prefer for column in _ORDERS[order][0])]
         adds = ("text_duplicate_of", "text_similarity", "text_group")
         return ExchangeSpec("deduplicate_text", 1, tuple(dict.fromkeys(columns)), adds)
+
+    def check(self) -> None:
+        """Whether the column can hold texts."""
+        check_texts(self.config.column)
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups and the best of each."""

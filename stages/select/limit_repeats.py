@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
-from curation.text.normal_form import normal_form
+from curation.text.normal_form import check_texts, normal_form
 
 
 class LimitRepeatsConfig(StepConfig):
@@ -54,6 +54,10 @@ class LimitRepeats(Exchange):
     def spec(self) -> ExchangeSpec:
         """Reads the text, and what tells images apart."""
         return ExchangeSpec("limit_repeats", 1, (self.config.column, self.config.image), ("text_images", "image_texts"))
+
+    def check(self) -> None:
+        """Whether the column can hold texts."""
+        check_texts(self.config.column)
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Counts the different pairs of text and image by each."""

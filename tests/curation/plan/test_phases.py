@@ -189,8 +189,8 @@ def test_the_rows_are_brought_into_the_pool_when_no_stage_stands_first(first):
         ),
         (
             ["any:a url>image", "judge:j image"],
-            "r.yaml: steps.1 (j): reads the column image, which holds bytes; exchanges decide by figures and embeddings "
-            "alone",
+            "r.yaml: steps.1 (j): reads the column image, which holds bytes; exchanges decide by figures and "
+            "embeddings alone",
         ),
     ],
 )

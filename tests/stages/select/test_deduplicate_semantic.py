@@ -1,11 +1,18 @@
 import math
+from typing import Literal
 
 import faiss
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
+from toy_lineage import ByHand
+from toy_steps import CATALOGUE, MeasureText
 
+from curation.catalogue import Catalogue
+from curation.contracts.stage import StageSpec
 from curation.errors import CurationError, RecipeError
+from schemas.columns import COLUMNS
 from stages.select.deduplicate_semantic import DeduplicateSemantic, DeduplicateSemanticConfig
 
 
@@ -114,3 +121,39 @@ def test_a_column_is_refused_when_it_holds_no_vectors():
 def test_it_stops_when_vectors_are_of_two_models():
     with pytest.raises(CurationError, match="vectors of 3 and of 2 dimensions"):
         decide(frame_of([at(0), [1.0, 0.0, 0.0]]))
+
+
+class Embed(MeasureText):
+    """Row i points i degrees up."""
+
+    class Config(MeasureText.Config):
+        kind: Literal["embed"] = "embed"
+
+    @property
+    def spec(self):
+        return StageSpec("embed", 1, ("caption",), ("image_embedding",))
+
+    def process(self, table):
+        vectors = [np.array(at(row), np.float16) for row in table["row"].to_pylist()]
+        column = COLUMNS["image_embedding"]
+        return table.append_column(column.field, pa.array(vectors, column.type))
+
+
+def test_embeddings_come_out_of_the_pool_when_a_run_decides(tmp_path):
+    catalogue = Catalogue(
+        sources=CATALOGUE.sources,
+        stages=CATALOGUE.stages | {"embed": Embed},
+        exchanges={"deduplicate_semantic": DeduplicateSemantic},
+        sinks={},
+    )
+    steps = (
+        "{kind: measure_text, min_words: 1}, {kind: embed}, {kind: deduplicate_semantic, clusters: 1, epsilon: 0.0005}"
+    )
+    run = ByHand(tmp_path, steps, catalogue=catalogue)
+    run.all()
+    commit = run.lineage.items[-1].commit
+    # Rows 0, 7, 14 … are gone before. cos(1 degree) = 0.99985 is above 0.9995, cos(2 degrees) = 0.99939 is not: a row stays
+    # that has nobody next to it on the side of the farther end.
+    assert commit.rows_in == 34
+    # 1 to 6, 8 to 13 … 36 to 39: of each run of neighbours one stays, and the run around the middle may keep two.
+    assert commit.rejected["deduplicate_semantic.semantic"] in (27, 28)

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from curation.errors import RecipeError
 from stages.select.deduplicate_text import DeduplicateText, DeduplicateTextConfig
 
 TEN = "one two three four five six seven eight nine ten"
@@ -62,3 +63,8 @@ def test_the_best_are_kept_when_several_may_stay():
 def test_bands_must_divide_the_permutations_when_stated():
     with pytest.raises(ValidationError, match=r"permutations \(100\) must be a multiple of bands \(32\)"):
         decide([TEN], near={"permutations": 100})
+
+
+def test_a_column_is_refused_when_it_holds_no_texts():
+    with pytest.raises(RecipeError, match="column clip_score holds no texts"):
+        DeduplicateText(DeduplicateTextConfig(column="clip_score")).check()

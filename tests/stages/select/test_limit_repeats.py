@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from curation.errors import RecipeError
 from stages.select.limit_repeats import LimitRepeats, LimitRepeatsConfig
 
 
@@ -34,3 +35,8 @@ def test_an_image_goes_whole_when_too_many_texts_describe_it(limit, reason):
 def test_it_is_refused_when_nothing_is_limited():
     with pytest.raises(ValidationError, match="nothing to limit"):
         LimitRepeatsConfig(max_images_per_text=None, max_texts_per_image=None)
+
+
+def test_a_column_is_refused_when_it_holds_no_texts():
+    with pytest.raises(RecipeError, match="column clip_score holds no texts"):
+        LimitRepeats(LimitRepeatsConfig(column="clip_score")).check()
