@@ -10,7 +10,7 @@ DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
 .PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
-	bench-balance constraints clean
+	bench-balance bench-semantic constraints clean
 
 install: $(INSTALLED)
 
@@ -72,6 +72,9 @@ $(DEDUPE_PEER)/.installed: constraints.txt | install
 	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
 		numpy scikit-learn tqdm matplotlib pillow
 	touch $@
+
+bench-semantic: install ## semantic duplicates among 500,000 embeddings, against SemDeDup's plain algorithm
+	$(BIN)/python -m jobs.bench.semantic $(BENCH_ARGS)
 
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install

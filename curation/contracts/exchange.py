@@ -19,7 +19,7 @@ class ExchangeSpec:
     Attributes:
         kind: The exchange's name in recipes.
         version: Bumped whenever a verdict changes for the same input and config.
-        requires: Scalar columns it reads, beside `row` and `key`, which it always gets.
+        requires: Columns it reads, beside `row` and `key`, which it always gets: scalars, and vectors (see `decide`).
         adds: Scalar columns it adds to every row it judges.
     """
 
@@ -48,12 +48,23 @@ class Exchange(ABC):
     def check(self) -> None:  # noqa: B027 - most exchanges have nothing to check
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
 
+    def content_digest(self) -> str | None:
+        """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.
+
+        Part of the decision's fingerprint, so it is asked for at every run: it must be cheap.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        return None
+
     @abstractmethod
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Judges the rows that are still alive.
 
         Args:
-            frame: `row` (Int64), `key` (String) and the columns of `spec.requires`, in any order of rows.
+            frame: `row` (Int64), `key` (String) and the columns of `spec.requires`, in any order of rows. Vectors are
+                lists of Float16 that lie in the pool: read them by `vector_batches`, never collect them whole.
 
         Returns:
             One row for each row given: `row`, `reason` (the rule that rejects it, null where it is

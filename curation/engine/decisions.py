@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +17,7 @@ from polars.io.plugins import register_io_source
 
 from curation.contracts.exchange import Exchange, GroupingExchange, Partitions
 from curation.contracts.sink import Sink
+from curation.engine.beside_vectors import beside_vectors, is_vector
 from curation.engine.grouping import decide_on_groups
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.errors import CorruptionError, CurationError
@@ -38,6 +39,10 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
     frame is read, so that memory is bounded by `ROWS_AT_ONCE`.
     """
     names = list(dict.fromkeys(["row", "key", *columns]))
+    vectors = [name for name in names if is_vector(name)]
+    if vectors:
+        rows = live_frame(lineage, [name for name in names if name not in vectors])
+        return beside_vectors(rows, _vectors_frame(lineage, vectors)).select(names)
     joined = len(_sources(lineage, names)) > 1
     if not joined or lineage.index.rows <= ROWS_AT_ONCE:
         return _live_frame(lineage, names)
@@ -57,6 +62,16 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
 
     schema = _live_frame(lineage, names, range(1)).collect_schema()
     return register_io_source(batches, schema=schema, is_pure=True)
+
+
+def _vectors_frame(lineage: Lineage, names: Sequence[str]) -> pl.LazyFrame:
+    """`row` and vectors, of rows that are no longer alive too. Those of several phases are joined: held in memory."""
+    frames = [
+        _item_frame(lineage, lineage.items[number], None).select("row", *held)
+        for number, columns in _sources(lineage, names).items()
+        if (held := [name for name in columns if name in names])
+    ]
+    return reduce(partial(pl.LazyFrame.join, on="row"), frames)
 
 
 def slices_of_parts(lineage: Lineage) -> Iterator[range]:

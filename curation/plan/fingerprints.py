@@ -88,7 +88,8 @@ class Fingerprints:
 
     def decision(self, decision: Decision) -> str:
         """The fingerprint of the exchange that comes next; moves past it."""
-        made = digest("decision", self._chain, _step(decision.exchange))
+        content = decision.exchange.content_digest()
+        made = digest("decision", self._chain, _step(decision.exchange), *([] if content is None else [content]))
         self._made[id(decision)] = made
         self._chain = digest(self._chain, made)
         return made

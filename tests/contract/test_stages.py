@@ -7,6 +7,7 @@ import sys
 import pyarrow as pa
 import pyarrow.compute
 import pytest
+from copy_models import copy_model
 from samples import table_for, urls_of
 
 from curation.engine.stage_chain import END_COLUMNS, StageChain
@@ -17,6 +18,7 @@ from stages.catalogue import CATALOGUE
 SETTINGS = {
     "fetch_images": {"allow_networks": ("127.0.0.0/8",), "allow_ports": None, "retries": 0},
     "fingerprint": {"inner_hash": True, "dihedral": True},
+    "describe_copies": {"model": copy_model(), "side_px": 32, "batch_size": 4},
     "score_alignment": {"model": "embedded:clip", "batch_size": 8},
     "recaption": {"model": "embedded:captioner", "batch_size": 8, "max_new_tokens": 12},
 }

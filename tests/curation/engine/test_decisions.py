@@ -6,6 +6,7 @@ from toy_lineage import ByHand
 from toy_steps import CATALOGUE, Threshold, WriteLines
 
 from curation.engine import decisions
+from curation.engine.beside_vectors import beside_vectors
 from curation.engine.decisions import assign, decide, live_frame, read_decision
 from curation.errors import CurationError
 from curation.storage.column_groups import read_columns
@@ -214,3 +215,19 @@ def test_a_row_may_have_a_reason_in_place_of_a_place_when_a_sink_leaves_it_out(t
 
     commit = assign(run.lineage, placed_by(without_last), LAYOUT)
     assert (commit.units, commit.rejected) == (3, {"write_lines.spare": 4})
+
+
+def test_vectors_stream_beside_scalars_when_an_exchange_asks_for_both(tmp_path):
+    rows = pl.LazyFrame({"row": [1, 3, 5], "key": ["a", "b", "c"], "figure": [0.1, None, 0.5]})
+    path = tmp_path / "vectors.parquet"
+    values = pl.Series([[float(row), 0.0] for row in range(7)], dtype=pl.List(pl.Float16))
+    pl.DataFrame({"row": range(7), "v": values}).write_parquet(path)
+    beside = beside_vectors(rows, pl.scan_parquet(path))
+    found = {row["row"]: row for batch in beside.collect_batches(chunk_size=2) for row in batch.to_dicts()}
+    assert found == {
+        1: {"row": 1, "key": "a", "figure": 0.1, "v": [1.0, 0.0]},
+        3: {"row": 3, "key": "b", "figure": None, "v": [3.0, 0.0]},
+        5: {"row": 5, "key": "c", "figure": 0.5, "v": [5.0, 0.0]},
+    }
+    assert beside.select("row", "v").collect()["row"].to_list() == [1, 3, 5]
+    assert beside_vectors(rows.head(0), pl.scan_parquet(path)).collect().shape == (0, 4)
