@@ -13,9 +13,13 @@ from stages.fetch.images import FetchImages
 from stages.fetch.read_img2dataset import ReadImg2dataset
 from stages.fingerprint.images import Fingerprint
 from stages.select.deduplicate import Deduplicate
+from stages.select.rare_tokens import RareTokens
 from stages.select.select import Select
 from stages.sources.img2dataset_output import Img2datasetOutput
 from stages.sources.url_table import UrlTable
+from stages.text.blocklist import TextBlocklist
+from stages.text.grammar import TextGrammar
+from stages.text.prose import TextProse
 from stages.text.rules import TextRules
 
 
@@ -25,7 +29,10 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
-    stages=_by_kind(TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
-    exchanges=_by_kind(Deduplicate, Select),
+    stages=_by_kind(
+        *(TextRules, TextProse, TextGrammar, TextBlocklist),
+        *(FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, Recaption),
+    ),
+    exchanges=_by_kind(Deduplicate, RareTokens, Select),
     sinks=_by_kind(WriteShards),
 )

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.contracts.config import StepConfig
+from curation.contracts.content import DependsOnContent
 from curation.contracts.resources import ONE_CPU, Resources
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class SinkSpec:
     resources: Resources = ONE_CPU
 
 
-class Sink(ABC):
+class Sink(DependsOnContent, ABC):
     """The last step of a recipe. What it writes depends on the rows and the config alone, to the byte."""
 
     Config: ClassVar[type[StepConfig]]
@@ -49,7 +50,7 @@ class Sink(ABC):
     def spec(self) -> SinkSpec:
         """What the sink needs and makes under its config."""
 
-    def check(self) -> None:  # noqa: B027 - most sinks have nothing to check
+    def check(self) -> None:
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
 
     @abstractmethod

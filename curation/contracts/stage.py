@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from curation.contracts.config import StepConfig
+from curation.contracts.content import DependsOnContent
 from curation.contracts.resources import ONE_CPU, Resources
 from curation.contracts.shared import SharedLink, SharedSpec
 from schemas.columns import COLUMNS
@@ -62,7 +63,7 @@ def earlier_values(table: pa.Table, column: str) -> list[Any]:
     return list(table[name].to_pylist()) if name in table.column_names else [None] * table.num_rows
 
 
-class Stage(ABC):
+class Stage(DependsOnContent, ABC):
     """A measuring step. Building one does no I/O, and it can be pickled before `setup`.
 
     `process` gets only rows that are still alive, does not change its input, is safe to retry
@@ -79,7 +80,7 @@ class Stage(ABC):
     def spec(self) -> StageSpec:
         """What the stage needs and makes under its config."""
 
-    def check(self) -> None:  # noqa: B027 - most stages have nothing to check
+    def check(self) -> None:
         """Looks before the start for what would fail later, such as a model that does not exist.
 
         Cheap: loads no weights, reads no data.
@@ -93,10 +94,10 @@ class Stage(ABC):
         """What all workers of the step share, wherever they run; None for nothing."""
         return None
 
-    def connect(self, link: SharedLink) -> None:  # noqa: B027 - most stages share nothing
+    def connect(self, link: SharedLink) -> None:
         """Called once on the worker, before `setup`, where `shared` is not None. Not called outside a runner."""
 
-    def setup(self) -> None:  # noqa: B027 - most stages have nothing to set up
+    def setup(self) -> None:
         """Called once on the worker, before the first part: loads models, opens sessions."""
 
     @abstractmethod
@@ -106,7 +107,7 @@ class Stage(ABC):
         A marked row has null wherever it was not measured.
         """
 
-    def close(self) -> None:  # noqa: B027 - most stages have nothing to close
+    def close(self) -> None:
         """Called once on the worker, after the last part."""
 
 

@@ -109,4 +109,5 @@ def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:
 
 
 def _step(step: Step) -> Sequence[Any]:
-    return [step.spec.kind, step.spec.version, step.config.step_name, fingerprinted_settings(step.config)]
+    settings = fingerprinted_settings(step.config)
+    return [step.spec.kind, step.spec.version, step.config.step_name, settings, *step.content_digests()]

@@ -13,6 +13,7 @@ from stages.catalogue import CATALOGUE
 
 SETTINGS = {
     "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "rare_tokens": [{"min_count": 6}, {"most_frequent": 30, "judge": "words_and_pairs"}, {"most_frequent": 7}],
     "select": [
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},
