@@ -9,7 +9,6 @@ from typing import ClassVar
 import polars as pl
 
 from curation.contracts.config import StepConfig
-from curation.contracts.content import DependsOnContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class ExchangeSpec:
     adds: tuple[str, ...] = ()
 
 
-class Exchange(DependsOnContent, ABC):
+class Exchange(ABC):
     """A deciding step: a pure function of its columns.
 
     Ties break on the row's key, chance on a seed and the key's hash.
@@ -45,7 +44,7 @@ class Exchange(DependsOnContent, ABC):
     def spec(self) -> ExchangeSpec:
         """What the exchange needs and makes under its config."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most exchanges have nothing to check
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
 
     @abstractmethod

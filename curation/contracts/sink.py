@@ -10,7 +10,6 @@ import polars as pl
 import pyarrow as pa
 
 from curation.contracts.config import StepConfig
-from curation.contracts.content import DependsOnContent
 from curation.contracts.resources import ONE_CPU, Resources
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class SinkSpec:
     resources: Resources = ONE_CPU
 
 
-class Sink(DependsOnContent, ABC):
+class Sink(ABC):
     """The last step of a recipe. What it writes depends on the rows and the config alone, to the byte."""
 
     Config: ClassVar[type[StepConfig]]
@@ -50,7 +49,7 @@ class Sink(DependsOnContent, ABC):
     def spec(self) -> SinkSpec:
         """What the sink needs and makes under its config."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most sinks have nothing to check
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
 
     @abstractmethod

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from curation.contracts.config import StepConfig
-from curation.contracts.content import DependsOnContent
 from curation.contracts.resources import ONE_CPU, Resources
 from curation.contracts.shared import SharedLink, SharedSpec
 from schemas.columns import COLUMNS
@@ -63,7 +62,7 @@ def earlier_values(table: pa.Table, column: str) -> list[Any]:
     return list(table[name].to_pylist()) if name in table.column_names else [None] * table.num_rows
 
 
-class Stage(DependsOnContent, ABC):
+class Stage(ABC):
     """A measuring step. Building one does no I/O, and it can be pickled before `setup`.
 
     `process` gets only rows that are still alive, does not change its input, is safe to retry
@@ -80,7 +79,7 @@ class Stage(DependsOnContent, ABC):
     def spec(self) -> StageSpec:
         """What the stage needs and makes under its config."""
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - most stages have nothing to check
         """Looks before the start for what would fail later, such as a model that does not exist.
 
         Cheap: loads no weights, reads no data.
@@ -89,15 +88,25 @@ class Stage(DependsOnContent, ABC):
             RecipeError: With the remedy.
         """
 
+    def content_digest(self) -> str | None:
+        """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.
+
+        Part of the phase's fingerprint, so it is asked for on the driver at every run: it must be cheap.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        return None
+
     @property
     def shared(self) -> SharedSpec | None:
         """What all workers of the step share, wherever they run; None for nothing."""
         return None
 
-    def connect(self, link: SharedLink) -> None:
+    def connect(self, link: SharedLink) -> None:  # noqa: B027 - most stages share nothing
         """Called once on the worker, before `setup`, where `shared` is not None. Not called outside a runner."""
 
-    def setup(self) -> None:
+    def setup(self) -> None:  # noqa: B027 - most stages have nothing to set up
         """Called once on the worker, before the first part: loads models, opens sessions."""
 
     @abstractmethod
@@ -107,7 +116,7 @@ class Stage(DependsOnContent, ABC):
         A marked row has null wherever it was not measured.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most stages have nothing to close
         """Called once on the worker, after the last part."""
 
 

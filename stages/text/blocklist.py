@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Literal
 
 import polars as pl
@@ -9,7 +10,6 @@ import pyarrow as pa
 from pydantic import Field
 
 from curation.contracts.config import StepConfig
-from curation.contracts.content import digest_of_file
 from curation.contracts.marks import Mark, rejected, with_marks
 from curation.contracts.stage import Stage, StageSpec
 from curation.text.blocklist import found_entries, read_entries
@@ -50,9 +50,9 @@ class TextBlocklist(Stage):
         """Reads the lists."""
         read_entries(self.config.files)
 
-    def content_digests(self) -> tuple[str, ...]:
-        """Those of the lists."""
-        return tuple(digest_of_file(path) for path in self.config.files)
+    def content_digest(self) -> str:
+        """That of the entries: a list in another order, or with other comments, is the same list."""
+        return sha256("\n".join(read_entries(self.config.files)).encode()).hexdigest()
 
     def setup(self) -> None:
         """Reads the lists."""
