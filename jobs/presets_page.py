@@ -5,10 +5,9 @@ from __future__ import annotations
 from jobs.presets import load_preset, preset_names
 
 MADE = "<!-- Made by `python -m jobs.reference`. Change the code, not this page. -->\n"
-_USE = """A preset is a whole recipe for a selection that was published: it names the paper, says where each threshold comes
-from,
-where it departs from the paper and what it leaves out. Save it, put in your list of URLs and your contact, look at it,
-run it:
+_USE = """A preset is a whole recipe for a selection that was published: it names the paper, says where each threshold
+comes from, where it departs from the paper and what it leaves out. Save it, put in your list of URLs and your contact,
+look at it, run it:
 
 ```bash
 curation recipes show datacomp_basic > my-recipe.yaml

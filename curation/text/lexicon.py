@@ -20,7 +20,7 @@ _MISPRINTED = frozenset(
 """Determiners of the lexicon that are misprints or dialects."""
 _SURNAMES = 20_000
 _SURE_SURNAMES = 1_000
-"""Rarer ones that are also common words, such as Snow and Pillow, are mostly the words."""
+"""Rarer ones that are also common words, such as Harp and Pillow, are mostly the words."""
 _OTHER_NAMES = frozenset(
     (
         *(
