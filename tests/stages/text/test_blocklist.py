@@ -51,7 +51,8 @@ def test_recipe_is_refused_when_the_list_is_not_there(tmp_path):
 
 
 def test_phase_is_another_one_when_the_list_has_changed(words):
-    text = f"source: {{kind: url_table, path: p.parquet}}\nsteps:\n- {{kind: text_rules}}\n- {{kind: text_blocklist, files: ['{words}']}}\n"
+    steps = f"[{{kind: text_rules}}, {{kind: text_blocklist, files: ['{words}']}}]"
+    text = f"source: {{kind: url_table, path: p.parquet}}\nsteps: {steps}\n"
 
     def prints():
         plan = make_plan(parse_recipe(text, "r.yaml", CATALOGUE))
