@@ -41,13 +41,8 @@ def test_texts_are_apart_when_they_stand_side_by_side():
     texts = pl.Series(["abcde", "abcde", None, "", "aaaaaaa", "abcde"])
 
     assert char_repetition(texts, 3).tolist() == [0, 0, 0, 0, 1, 0]
-    assert word_ngram_repetition(pl.Series([["a", "b"], ["a", "b"], None, [], ["x", "x"]]), 1).tolist() == [
-        0,
-        0,
-        0,
-        0,
-        1,
-    ]
+    words = pl.Series([["a", "b"], ["a", "b"], None, [], ["x", "x"]])
+    assert word_ngram_repetition(words, 1).tolist() == [0, 0, 0, 0, 1]
 
 
 def test_nothing_comes_out_when_there_is_no_text():
