@@ -21,6 +21,7 @@ from curation.recipe.load import parse_recipe
 from curation.recipe.model import Recipe, RunSettings
 from jobs.demo import RECIPE, recipe_text
 from jobs.exit_codes import ExitCode
+from jobs.presets_page import MADE, presets_page
 from jobs.training.config import TrainConfig
 from jobs.training.presets import PRESETS
 from schemas.columns import COLUMNS, Role
@@ -28,7 +29,6 @@ from schemas.outcomes import FailureReason
 from stages.catalogue import CATALOGUE
 
 PAGES = Path(__file__).parents[1] / "docs"
-_MADE = "<!-- Made by `python -m jobs.reference`. Change the code, not this page. -->\n"
 _KINDS = (
     ("Sources", "the first entry of a recipe: where the rows come from", CATALOGUE.sources),
     ("Stages", "they measure, and may reject or fail rows by what they measured", CATALOGUE.stages),
@@ -41,7 +41,12 @@ _ENTRY = re.compile(r"^ {8}([a-z_][a-z_0-9]*(?:, [a-z_][a-z_0-9]*)*): (.*)$")
 
 def pages() -> dict[str, str]:
     """The reference pages by file name."""
-    return {"steps.md": _steps_page(), "columns.md": _columns_page(), "training-settings.md": _training_page()}
+    return {
+        "steps.md": _steps_page(),
+        "columns.md": _columns_page(),
+        "presets.md": presets_page(),
+        "training-settings.md": _training_page(),
+    }
 
 
 def _steps_page() -> str:
@@ -49,7 +54,7 @@ def _steps_page() -> str:
     lines = [
         "# Every step and its settings",
         "",
-        _MADE,
+        MADE,
         "How a recipe is put together is told in [recipes.md](recipes.md). Every step has a `kind` and may have a "
         "`name`, which the ledger and the funnel then show in place of the kind; two steps of one kind need different "
         "names.",
@@ -229,7 +234,7 @@ def _columns_page() -> str:
     lines = [
         "# Every column",
         "",
-        _MADE,
+        MADE,
         "A ledger has the columns that the steps of its recipe made, and those that the source carried along under "
         "their own names and types.",
         "",
@@ -248,7 +253,7 @@ def _training_page() -> str:
     lines = [
         "# Settings of a training",
         "",
-        _MADE,
+        MADE,
         "For `curation train`, see [training.md](training.md): in a file for `--config`, or one by one with `--set`.",
         "",
         *_settings_lines(TrainConfig),

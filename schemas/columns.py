@@ -99,6 +99,17 @@ def _text_columns() -> list[Column]:
         Column("text_words", pa.int32(), "words in `text`", unit="words"),
         Column("text_repetition", pa.float32(), "share of the words of `text` that repeat an earlier one"),
         Column("text_language", pa.string(), "ISO 639-1 code of the language of `text`, null if undecided"),
+        Column("text_pii", pa.int32(), "e-mail addresses and phone numbers found in the alt-text"),
+        Column("text_persons", pa.int32(), "names of persons replaced in `text`"),
+        Column("text_blocked", pa.int32(), "entries of blocklists found in `text`"),
+        Column("text_nouns", pa.int32(), "nouns in `text`", unit="words"),
+        Column("text_determiners", pa.int32(), "determiners in `text`", unit="words"),
+        Column("text_char_repetition", pa.float32(), "share of the character n-grams of `text` that repeat most"),
+        Column("text_ngram_repetition", pa.float32(), "share of the word n-grams of `text` that occur more than once"),
+        Column("text_special_share", pa.float32(), "share of the characters of `text` that are no letters or digits"),
+        Column("text_stop_word_share", pa.float32(), "share of the words of `text` that are stop words"),
+        Column("text_language_score", pa.float32(), "probability that `text` is in a wanted language", unit="0 to 1"),
+        Column("text_rarest_count", pa.int64(), "how often the rarest word of `text` occurs in all texts"),
     ]
 
 

@@ -20,9 +20,13 @@ from stages.select.deduplicate import Deduplicate
 from stages.select.deduplicate_semantic import DeduplicateSemantic
 from stages.select.deduplicate_text import DeduplicateText
 from stages.select.limit_repeats import LimitRepeats
+from stages.select.rare_tokens import RareTokens
 from stages.select.select import Select
 from stages.sources.img2dataset_output import Img2datasetOutput
 from stages.sources.url_table import UrlTable
+from stages.text.blocklist import TextBlocklist
+from stages.text.grammar import TextGrammar
+from stages.text.prose import TextProse
 from stages.text.rules import TextRules
 
 
@@ -33,17 +37,12 @@ def _by_kind(*classes: Any) -> dict[str, Any]:
 CATALOGUE = Catalogue(
     sources=_by_kind(UrlTable, Img2datasetOutput),
     stages=_by_kind(
-        TextRules, FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption
+        *(TextRules, TextProse, TextGrammar, TextBlocklist),
+        *(FetchImages, ReadImg2dataset, DecodeImages, Fingerprint, ScoreAlignment, DescribeCopies, Recaption),
     ),
     exchanges=_by_kind(
-        Deduplicate,
-        DeduplicateSemantic,
-        DeduplicateText,
-        LimitRepeats,
-        Decontaminate,
-        Select,
-        BalanceMetadata,
-        BalanceGroups,
+        *(Deduplicate, DeduplicateSemantic, DeduplicateText, LimitRepeats, RareTokens),
+        *(Decontaminate, Select, BalanceMetadata, BalanceGroups),
     ),
     sinks=_by_kind(WriteShards),
 )

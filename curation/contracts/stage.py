@@ -88,6 +88,16 @@ class Stage(ABC):
             RecipeError: With the remedy.
         """
 
+    def content_digest(self) -> str | None:
+        """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.
+
+        Part of the phase's fingerprint, so it is asked for on the driver at every run: it must be cheap.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        return None
+
     @property
     def shared(self) -> SharedSpec | None:
         """What all workers of the step share, wherever they run; None for nothing."""

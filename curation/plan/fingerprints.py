@@ -19,6 +19,8 @@ from typing import Any
 
 from curation.catalogue import Step
 from curation.contracts.config import fingerprinted_settings
+from curation.contracts.exchange import Exchange
+from curation.contracts.stage import Stage
 from curation.plan.phases import Decision, Phase, Plan
 from schemas.records import Revisit
 
@@ -88,8 +90,7 @@ class Fingerprints:
 
     def decision(self, decision: Decision) -> str:
         """The fingerprint of the exchange that comes next; moves past it."""
-        content = decision.exchange.content_digest()
-        made = digest("decision", self._chain, _step(decision.exchange), *([] if content is None else [content]))
+        made = digest("decision", self._chain, _step(decision.exchange))
         self._made[id(decision)] = made
         self._chain = digest(self._chain, made)
         return made
@@ -110,4 +111,6 @@ def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:
 
 
 def _step(step: Step) -> Sequence[Any]:
-    return [step.spec.kind, step.spec.version, step.config.step_name, fingerprinted_settings(step.config)]
+    content = step.content_digest() if isinstance(step, (Stage, Exchange)) else None
+    settings = fingerprinted_settings(step.config)
+    return [step.spec.kind, step.spec.version, step.config.step_name, settings, *([] if content is None else [content])]

@@ -15,7 +15,11 @@ from curation.contracts.stage import Stage, StageSpec
 from curation.errors import RecipeError
 from curation.text.keywords import keyword_counts
 from curation.text.language import LANGUAGES, LanguageModel
+from curation.text.lexicon import load_lexicon
 from curation.text.normalise import plain_texts
+from curation.text.personal import find_personal_data
+from curation.text.persons import replace_persons
+from curation.text.remains import MARKUP
 from curation.text.useless import FILE_NAME, PLACEHOLDER, URL, fold
 from curation.text.words import repetition, special_share, words
 from schemas.columns import schema_of
@@ -39,11 +43,20 @@ class TextRulesConfig(StepConfig):
         reject_file_names: "IMG_2034.JPG", "front_view", "9f8a33bc21_o.png".
         reject_placeholders: "image 3", "no description", "click to enlarge", or no letter at all.
         reject_urls: An address anywhere in the text.
+        reject_markup: What cleaning could not resolve: tags that were cut off, BBCode, short codes, template fields,
+            escapes.
         reject_phrases: Whole texts, compared without regard to case and punctuation.
         languages: ISO 639-1 codes of the languages that may stay. A text whose language is undecided stays.
         language_lead: How far another language must lead all of `languages` for a text to be dropped, in nats of the
             classifier's normalised score. At 1.5, 2 % of 10,000 LAION texts chosen as English went, nine in ten of
             them rightly, none of 150,000 generated English captions, and 205 of 207 short foreign ones.
+        pii: What becomes of a text with an e-mail address or a phone number: `mask` puts `<EMAIL>` or `<PHONE>` in its
+            place in `text`, `reject` drops it, null does not look. Numbers count with a country code, in the groups of
+            North America, or behind a word such as "tel"; others look like those of products. `caption` stays as it
+            is: leave it out of shards (`write_shards.leave_out`).
+        mask_persons: Whether `<PERSON>` takes the place of names in English texts: of a known first name with a
+            surname. About six in seven of what it replaced in LAION texts were names, of persons or of brands called
+            after them; first names alone and rare names stay.
     """
 
     kind: Literal["text_rules"] = "text_rules"
@@ -57,9 +70,12 @@ class TextRulesConfig(StepConfig):
     reject_file_names: bool = False
     reject_placeholders: bool = False
     reject_urls: bool = False
+    reject_markup: bool = False
     reject_phrases: tuple[str, ...] = ()
     languages: tuple[str, ...] | None = Field(None, min_length=1)
     language_lead: float = Field(1.5, ge=0.0)
+    pii: Literal["mask", "reject"] | None = None
+    mask_persons: bool = False
 
 
 class TextRules(Stage):
@@ -75,7 +91,11 @@ class TextRules(Stage):
     @property
     def spec(self) -> StageSpec:
         """Judges cheap columns alone, row by row."""
-        return StageSpec("text_rules", 1, ("caption",), _ADDS, rowwise=True, decides=True)
+        return StageSpec("text_rules", 1, ("caption",), self._adds(), rowwise=True, decides=True)
+
+    def _adds(self) -> tuple[str, ...]:
+        config = self.config
+        return (*_ADDS, *["text_pii"] * (config.pii is not None), *["text_persons"] * config.mask_persons)
 
     def check(self) -> None:
         """Looks whether each language can be told."""
@@ -87,8 +107,10 @@ class TextRules(Stage):
             )
 
     def setup(self) -> None:
-        """Loads the language model."""
+        """Loads the language model, and the lists of names."""
         self._model = LanguageModel()
+        if self.config.mask_persons:
+            load_lexicon()
 
     def close(self) -> None:
         """Lets the language model go."""
@@ -98,12 +120,26 @@ class TextRules(Stage):
         """Adds the cleaned text and its measures, and marks what breaks a rule."""
         assert self._model is not None, "setup comes first"
         captions = pl.Series("caption", pl.from_arrow(table["caption"]), dtype=pl.String)
-        measured = self._measured(plain_texts(captions).alias("text"), self._model)
-        added = measured.select(_ADDS).to_arrow().cast(schema_of(*_ADDS))
-        for name in _ADDS:
+        text, personal = self._impersonal(plain_texts(captions))
+        measured = self._measured(text.alias("text"), self._model).hstack(personal)
+        adds = self._adds()
+        added = measured.select(adds).to_arrow().cast(schema_of(*adds))
+        for name in adds:
             table = table.append_column(added.schema.field(name), added[name])
         marks = self._marks(measured)
         return with_marks(table, marks) if any(marks) else table
+
+    def _impersonal(self, text: pl.Series) -> tuple[pl.Series, list[pl.Series]]:
+        """The text that goes on, and what was found of persons in it."""
+        found = []
+        if self.config.pii is not None:
+            data = find_personal_data(text)
+            found += [data.found.alias("text_pii"), data.first.alias("first_pii")]
+            text = data.masked if self.config.pii == "mask" else text
+        if self.config.mask_persons:
+            text, persons = replace_persons(text, load_lexicon())
+            found.append(persons.alias("text_persons"))
+        return text, found
 
     def _measured(self, text: pl.Series, model: LanguageModel) -> pl.DataFrame:
         """The columns that the stage adds, then those that only its rules read; null where there is no text."""
@@ -166,6 +202,10 @@ class TextRules(Stage):
         quoted = text.str.slice(0, _QUOTED_CHARS)
         if self.config.reject_urls:
             yield "url", text.str.contains(URL), text.str.extract(rf"((?:{URL})\S*)").str.slice(0, _QUOTED_CHARS)
+        if self.config.reject_markup:
+            yield "markup", text.str.contains(MARKUP), text.str.extract(f"({MARKUP})").str.slice(0, _QUOTED_CHARS)
+        if self.config.pii == "reject":
+            yield "pii", pl.col("text_pii") > 0, pl.format("{} of {}", "first_pii", "text_pii")
         if self.config.reject_file_names:
             yield "file_name", text.str.contains(FILE_NAME), quoted
         if self.config.reject_phrases:

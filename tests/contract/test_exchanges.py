@@ -40,6 +40,7 @@ SETTINGS = {
         {"max_images_per_text": 2},
         {"image": "pdq", "max_texts_per_image": 8, "max_images_per_text": None},
     ],
+    "rare_tokens": [{"min_count": 6}, {"most_frequent": 30, "judge": "words_and_pairs"}, {"most_frequent": 7}],
     "select": [
         {"rules": ({"column": "clip_score", "min_quantile": 0.2}, {"by": ("text_words",), "max_per_group": 3})},
         {"rules": ({"column": "clip_score", "min": 0.0},)},

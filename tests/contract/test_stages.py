@@ -3,6 +3,7 @@
 import pickle
 import re
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute
@@ -20,6 +21,9 @@ SETTINGS = {
     "fingerprint": {"inner_hash": True, "dihedral": True},
     "describe_copies": {"model": copy_model(), "side_px": 32, "batch_size": 4},
     "score_alignment": {"model": "embedded:clip", "batch_size": 8},
+    "text_rules": {"pii": "reject", "mask_persons": True, "reject_markup": True},
+    "text_prose": {"min_stop_word_share": 0.2},
+    "text_blocklist": {"files": (str(Path(__file__).parents[1] / "support" / "blocked_words.txt"),)},
     "recaption": {"model": "embedded:captioner", "batch_size": 8, "max_new_tokens": 12},
 }
 """What a stage cannot be tried without, or is tried more thoroughly with."""

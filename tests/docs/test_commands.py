@@ -40,6 +40,7 @@ def arguments_of(typed):
     """What the command line of this project gets of a line; None where it gets nothing."""
     text = typed.text.partition(" -- ")[2] if typed.text.startswith("ray job submit") else typed.text
     words = shlex.split(text, comments=True)
+    words = words[: words.index(">")] if ">" in words else words
     if words[:1] == ["curation"]:
         return words[1:]
     if words[:2] == ["python", "-m"] and words[2] in AS_JOBS:

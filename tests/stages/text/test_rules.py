@@ -111,6 +111,8 @@ def test_row_is_rejected_as_missing_when_there_is_no_text(run: Run) -> None:
         ({"reject_file_names": True}, "red star", "red_star.png", "file_name", "red_star.png"),
         ({"reject_placeholders": True}, "star photo", "Photo 12", "placeholder", "Photo 12"),
         ({"reject_urls": True}, "red star", "star from www.example.com now", "url", "www.example.com"),
+        ({"reject_markup": True}, "star & moon", "star [b]moon[/b]", "markup", "[b]"),
+        ({"pii": "reject"}, "star @ noon", "star by joe@example.org", "pii", "email of 1"),
         ({"reject_phrases": ("Our  shop!",)}, "our shops", "our SHOP", "phrase", "our SHOP"),
     ],
 )
@@ -120,6 +122,26 @@ def test_text_is_rejected_when_it_is_past_the_bound(
     table = run(TextRulesConfig(**settings), [kept, dropped])
     assert _reasons(table) == [None, rule]
     assert table["detail"].to_pylist() == [None, detail]
+
+
+def test_personal_data_is_masked_and_counted_when_asked_for(run: Run) -> None:
+    table = run(TextRulesConfig(pii="mask", max_words=4), ["call joe@example.org or +49 30 1234567", None, "a star"])
+    assert table["text"].to_pylist() == ["call <EMAIL> or <PHONE>", None, "a star"]
+    assert table["text_pii"].to_pylist() == [2, None, 0]
+    assert table["text_words"].to_pylist()[0] == 4
+    assert _reasons(table) == [None, "missing", None]
+
+
+def test_names_are_masked_and_counted_when_asked_for(run: Run) -> None:
+    table = run(TextRulesConfig(mask_persons=True), ["Joe Biden and <b>Anna Kowalski</b>", "a star", None])
+    assert table["text"].to_pylist() == ["<PERSON> and <PERSON>", "a star", None]
+    assert table["text_persons"].to_pylist() == [2, 0, None]
+
+
+def test_columns_of_persons_are_absent_when_nobody_looks_for_them(run: Run) -> None:
+    assert run(STRICT, ["joe@example.org"]).schema.names[:8] == ["row", "key", "caption", *ADDED]
+    assert not {"text_pii", "text_persons"} & set(run(STRICT, ["joe@example.org"]).schema.names)
+    assert TextRules(TextRulesConfig(pii="reject", mask_persons=True)).spec.adds == (*ADDED, "text_pii", "text_persons")
 
 
 def test_text_is_rejected_with_both_languages_named_when_it_is_foreign(run: Run) -> None:
