@@ -69,9 +69,9 @@ def status_command(args: argparse.Namespace) -> int:
         "items": items,
     }
     if args.json:
-        _write_json(state)
+        write_json(state)
         return ExitCode.DONE
-    console = _console()
+    console = output_console()
     again = f" ({revisit_title(record.revisit)})" if record.revisit else ""
     console.print(f"recipe {record.recipe}: {record.state}{again}, {record.rows:,} rows in {record.parts:,} parts")
     table = Table("item", "name", "units", "committed", "set aside")
@@ -97,9 +97,9 @@ def funnel_command(args: argparse.Namespace) -> int:
             }
             for step in funnel.steps
         ]
-        _write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
+        write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
     else:
-        _console().print(_funnel_table(funnel))
+        output_console().print(_funnel_table(funnel))
     return ExitCode.DONE
 
 
@@ -133,9 +133,9 @@ def explain_command(args: argparse.Namespace) -> int:
     if not rows:
         raise RecipeError(f"{args.wanted}: neither a key nor a URL of this run")
     if args.json:
-        _write_json({"rows": rows})
+        write_json({"rows": rows})
         return ExitCode.DONE
-    console = _console()
+    console = output_console()
     for row in rows:
         console.print(f"row {row['row']} (key {row['key']}): {verdict_line(row)}", markup=False, soft_wrap=True)
         table = Table("column", "value", show_header=False)
@@ -149,19 +149,21 @@ def query_command(args: argparse.Namespace) -> int:
     """`curation query`."""
     frame = query(open_ledger(args.dir), args.sql)
     if args.json:
-        _write_json({"columns": frame.columns, "rows": frame.to_dicts()})
+        write_json({"columns": frame.columns, "rows": frame.to_dicts()})
     else:
         with pl.Config(tbl_rows=100, tbl_cols=-1, fmt_str_lengths=80, tbl_hide_dataframe_shape=True):
             sys.stdout.write(f"{frame}\n")
     return ExitCode.DONE
 
 
-def _console() -> Console:
+def output_console() -> Console:
+    """A console on standard output."""
     # Lines for a file or a pipe are not broken where a terminal would end.
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
-def _write_json(document: Any) -> None:
+def write_json(document: Any) -> None:
+    """One JSON document on standard output."""
     sys.stdout.write(json.dumps(_json_values(document), indent=1, default=str, allow_nan=False) + "\n")
 
 

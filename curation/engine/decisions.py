@@ -26,7 +26,7 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
     alive: pl.LazyFrame | None = None
     values: dict[str, pl.LazyFrame] = {}
     for item in lineage.items:
-        frame = _item_frame(lineage, item)
+        frame = item_frame(lineage, item)
         end = "reason" if isinstance(item, DecidedItem) else "outcome"
         if alive is not None:
             frame = frame.join(alive, on="row", how="semi")
@@ -48,7 +48,7 @@ def _by_frame(values: dict[str, pl.LazyFrame]) -> list[tuple[pl.LazyFrame, list[
     return list(grouped.values())
 
 
-def _item_frame(lineage: Lineage, item: MeasuredItem | DecidedItem) -> pl.LazyFrame:
+def item_frame(lineage: Lineage, item: MeasuredItem | DecidedItem) -> pl.LazyFrame:
     """Everything an item wrote, rows that are no longer alive included."""
     store = lineage.store.child(item.layout.folder)
     if isinstance(item, DecidedItem):
@@ -84,9 +84,7 @@ def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
 
 def scan(store: Store, paths: Sequence[str]) -> pl.LazyFrame:
     """A lazy frame over Parquet files of a store."""
-    if store.is_local:
-        return pl.scan_parquet([store.locate(path) for path in paths], glob=False)
-    return pl.scan_parquet([f"{store.url}/{path}" for path in paths], glob=False)
+    return pl.scan_parquet([store.address(path) for path in paths], glob=False)
 
 
 def read_decision(lineage: Lineage, layout: DecisionLayout) -> DecisionCommit | None:

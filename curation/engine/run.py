@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -18,7 +18,7 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
 from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
-from curation.engine.phase_work import PhaseWork
+from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
@@ -132,7 +132,9 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(lineage, phase, layout, self._siblings(layout), prints.newest_revisit, both.revisits)
+        work = PhaseWork(
+            lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits
+        )
         item = RunItem(
             kind="phase",
             name=phase.name,
@@ -163,12 +165,6 @@ class Run:
         if not work.siblings or work.lineage.index.rows > LIGHT_ROWS["taking_over"]:
             return None
         return partial(commit_taken_over, work)
-
-    def _siblings(self, layout: PhaseLayout) -> tuple[PhaseLayout, ...]:
-        names = [
-            name.removeprefix("commits-") for name in self.store.list(layout.folder) if name.startswith("commits-")
-        ]
-        return tuple(replace(layout, scope=scope) for scope in names if scope != layout.scope)
 
     def _decide(self, decision: Decision, lineage: Lineage, prints: Fingerprints) -> Lineage:
         layout = DecisionLayout(decision.name, prints.decision(decision))

@@ -58,6 +58,10 @@ class Store:
         """The path as the file system knows it."""
         return f"{self._root or self._opened_root()}/{path}"
 
+    def address(self, path: str) -> str:
+        """The path as other libraries know it, which open it themselves."""
+        return self.locate(path) if self.is_local else f"{self.url}/{path}"
+
     def _opened_root(self) -> str:
         _ = self.fs
         return self._root
