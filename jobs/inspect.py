@@ -16,10 +16,10 @@ from rich.table import Table
 from curation.errors import RecipeError
 from curation.ledger.explain import explain, verdict_line
 from curation.ledger.funnel import Funnel, make_funnel
-from curation.ledger.open_run import open_ledger, open_run
+from curation.ledger.open_run import find_version, open_ledger, open_run
 from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
-from curation.storage.layout import RECIPE, committed_units
+from curation.storage.layout import RECIPE, committed_units, version_recipe
 from jobs.exit_codes import ExitCode
 from jobs.revisit_report import revisit_title, revisit_values
 
@@ -35,7 +35,7 @@ def add_parsers(commands: Any) -> None:
         ("query", query_command, "SQL over the table `ledger`"),
     ):
         parser = commands.add_parser(name, help=text)
-        parser.add_argument("dir", metavar="DIR", help="folder of the run")
+        parser.add_argument("dir", metavar="DIR", help="folder of the run; DIR#FINGERPRINT: a version of it")
         if name == "explain":
             parser.add_argument("wanted", metavar="KEY_OR_URL")
         if name == "query":
@@ -104,9 +104,10 @@ def funnel_command(args: argparse.Namespace) -> int:
 
 
 def run_funnel(folder: str) -> Funnel:
-    """The funnel of a run, its steps in the order of the recipe that was run."""
-    store, _ = open_run(folder)
-    recipe = parse_yaml(store.read_bytes(RECIPE).decode(), RECIPE).values
+    """The funnel of a version of a run, its steps in the order of the recipe that made it."""
+    store, fingerprint = find_version(folder)
+    texts = store.read_many([version_recipe(fingerprint), RECIPE])
+    recipe = parse_yaml(next(text for text in texts if text is not None).decode(), RECIPE).values
     names = [str(step.get("name") or step["kind"]) for step in recipe["steps"]]
     return make_funnel(open_ledger(folder), names)
 

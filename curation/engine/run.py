@@ -33,6 +33,7 @@ from curation.storage.layout import (
     PhaseLayout,
     UnitsLayout,
     committed_units,
+    version_recipe,
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
@@ -93,7 +94,7 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows)
         layout = layout_fingerprint(index.fingerprint, settings.part_rows)
         revisits = self._revisits(layout)
-        self._save_recipe()
+        self._save_recipe(RECIPE)
         self._record = RunRecord(
             recipe=self.recipe.name,
             state="running",
@@ -114,6 +115,7 @@ class Run:
             delivered = prints.delivery(self.plan.sink)
             lineage, shards = self._deliver(lineage, delivered)
         ledger = self._write_ledger(lineage, delivered)
+        self._save_recipe(version_recipe(delivered))
         revisits.end()
         self._save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
@@ -280,6 +282,6 @@ class Run:
         )
         self.store.write_bytes(RUN_RECORD, record.to_bytes())
 
-    def _save_recipe(self) -> None:
+    def _save_recipe(self, path: str) -> None:
         text = yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True)
-        self.store.write_bytes(RECIPE, text.encode())
+        self.store.write_bytes(path, text.encode())

@@ -94,6 +94,11 @@ def revisit_numbers(names: list[str]) -> list[int]:
     return sorted(int(stem) for stem in stems if stem.isdigit())
 
 
+def version_recipe(fingerprint: str) -> str:
+    """The recipe that made a ledger."""
+    return f"recipes/{fingerprint}.yaml"
+
+
 def unit_name(unit: int) -> str:
     """Number of a part or unit as it stands in file names: eight digits, so that names sort as numbers do."""
     return f"{unit:08d}"

@@ -7,6 +7,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import fsspec
@@ -97,6 +98,10 @@ class Store:
     def size(self, path: str) -> int:
         """Length of a file in bytes. Raises FileNotFoundError."""
         return int(self.fs.size(self.locate(path)))
+
+    def modified(self, path: str) -> datetime:
+        """When a file was written, in UTC. Raises FileNotFoundError."""
+        return self.fs.modified(self.locate(path)).astimezone(UTC)  # type: ignore[no-any-return]
 
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted; none where there is no such folder."""
