@@ -19,9 +19,11 @@ from curation.ledger.funnel import Funnel, make_funnel
 from curation.ledger.open_run import find_version, open_ledger, open_run
 from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
+from curation.removals.records import Removals
 from curation.storage.layout import RECIPE, committed_units, version_recipe
 from jobs.exit_codes import ExitCode
 from jobs.revisit_report import revisit_title, revisit_values
+from schemas.records import Removal
 
 _PIPE_WIDTH = 240
 
@@ -47,6 +49,7 @@ def add_parsers(commands: Any) -> None:
 def status_command(args: argparse.Namespace) -> int:
     """`curation status`."""
     store, record = open_run(args.dir)
+    removals = Removals(store)
     items = []
     for item in record.items:
         names = store.list(item.commits)
@@ -67,6 +70,7 @@ def status_command(args: argparse.Namespace) -> int:
         "rows": record.rows,
         "parts": record.parts,
         "items": items,
+        "removals": [_removal_values(removal, removals) for removal in removals.known],
     }
     if args.json:
         write_json(state)
@@ -80,7 +84,20 @@ def status_command(args: argparse.Namespace) -> int:
             entry["kind"], entry["name"], str(entry["units"]), str(entry["done"]), str(len(entry["set_aside"]))
         )
     console.print(table)
+    for entry in state["removals"]:
+        told = "" if entry["finished"] else f", begun and not finished: `curation remove {args.dir}` finishes it"
+        console.print(f"removal {entry['number']} of {entry['time']}: {entry['keys']:,} pairs{told}", soft_wrap=True)
     return ExitCode.DONE
+
+
+def _removal_values(removal: Removal, removals: Removals) -> dict[str, Any]:
+    return {
+        "number": removal.number,
+        "time": removal.time,
+        "reason": removal.reason,
+        "keys": len(removal.keys),
+        "finished": removal not in removals.unfinished,
+    }
 
 
 def funnel_command(args: argparse.Namespace) -> int:

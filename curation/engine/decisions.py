@@ -30,6 +30,8 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
         end = "reason" if isinstance(item, DecidedItem) else "outcome"
         if alive is not None:
             frame = frame.join(alive, on="row", how="semi")
+        elif len(lineage.removed.rows):
+            frame = frame.join(pl.LazyFrame({"row": lineage.removed.rows}), on="row", how="anti")
         alive = frame.filter(pl.col(end).is_null()).select("row")
         values.update(dict.fromkeys([name for name in item.columns if name in columns], frame))
         values.setdefault("key", frame)

@@ -14,6 +14,7 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.plan.fingerprints import Fingerprints, PhasePrints
 from curation.plan.phases import Decision, Phase, Plan
+from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.layout import DecisionLayout, PhaseLayout
 from curation.storage.store import Store
 from schemas.outcomes import Outcome
@@ -85,12 +86,13 @@ class Foresight:
         return found
 
     def _prints(self, plan: Plan) -> Fingerprints:
-        return Fingerprints(plan, self._layout, self._revisits)
+        return Fingerprints(plan, self._layout, self._revisits, self._start.removed.fingerprint)
 
     def foresee(self, plan: Plan) -> Foreseen:
         """Decides along the plan over whatever was measured."""
         prints = self._prints(plan)
-        seen = Foreseen(np.ones(self._start.index.rows, dtype=bool), self._start)
+        seen = Foreseen(np.ones(self._start.index.rows, dtype=bool), self._start, ends=_removed_ends(self._start))
+        seen.kept[self._start.removed.rows] = False
         for item in plan.items:
             if isinstance(item, Phase):
                 self._pass_phase(seen, item, prints)
@@ -180,6 +182,12 @@ class Foresight:
 
 def _end_column(item: MeasuredItem | DecidedItem) -> str:
     return "reason" if isinstance(item, DecidedItem) else "outcome"
+
+
+def _removed_ends(start: Lineage) -> pl.DataFrame:
+    ends = (Outcome.REJECTED.value, REMOVAL_STEP, REMOVED)
+    texts = [pl.lit(text).alias(name) for name, text in zip(("outcome", "step", "reason"), ends, strict=True)]
+    return pl.DataFrame({"row": start.removed.rows}, {"row": pl.Int64}).with_columns(texts)
 
 
 def _measured(lineage: Lineage, item: MeasuredItem, rows: int) -> np.ndarray:

@@ -24,6 +24,8 @@ from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.model import Recipe
+from curation.removals.records import Removals
+from curation.removals.removed_rows import removed_rows
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.layout import (
     RECIPE,
@@ -88,10 +90,13 @@ class Run:
             CurationError: Something wrong that trying again does not mend.
         """
         check_store(self.store, single_writer=self.recipe.run.single_writer)
+        removals = Removals(self.store)
+        removals.check_finished()
         source = self.recipe.source
         index = source.index(self.store.child(SOURCE_WORKSPACE))
         settings = self.recipe.run
-        lineage = Lineage(self.store, source, index, settings.part_rows)
+        removed = removed_rows(self.store, source, index, removals.known)
+        lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_fingerprint(index.fingerprint, settings.part_rows)
         revisits = self._revisits(layout)
         self._save_recipe(RECIPE)
@@ -104,7 +109,7 @@ class Run:
             revisit=revisits.open,
         )
         self._save("running")
-        prints = Fingerprints(self.plan, layout, revisits.known)
+        prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)
         for item in self.plan.items:
             lineage = (
                 self._measure(item, lineage, prints) if isinstance(item, Phase) else self._decide(item, lineage, prints)
@@ -117,6 +122,9 @@ class Run:
         ledger = self._write_ledger(lineage, delivered)
         self._save_recipe(version_recipe(delivered))
         revisits.end()
+        if len(removed.rows):
+            # A text source was copied there, with the rows that are to leave no trace; it is copied again when needed.
+            self.store.delete_folder(SOURCE_WORKSPACE)
         self._save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
 

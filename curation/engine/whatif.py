@@ -19,6 +19,8 @@ from curation.ledger.open_run import scan_ledger
 from curation.plan.fingerprints import layout_fingerprint
 from curation.plan.phases import Plan, make_plan
 from curation.recipe.model import Recipe
+from curation.removals.records import Removals
+from curation.removals.removed_rows import removed_rows
 from curation.storage.forked_store import ForkedStore
 from curation.storage.layout import SOURCE_WORKSPACE
 from curation.storage.store import Store
@@ -86,7 +88,8 @@ def what_if(store: Store, record: RunRecord, now: Recipe, then: Recipe, examples
         fork = ForkedStore(store.url, Store(scratch))
         index = plan.source.index(fork.child(SOURCE_WORKSPACE))
         layout = layout_fingerprint(index.fingerprint, record.part_rows)
-        start = Lineage(fork, plan.source, index, record.part_rows)
+        removed = removed_rows(fork, plan.source, index, Removals(store).known)
+        start = Lineage(fork, plan.source, index, record.part_rows, removed=removed)
         foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known)
         _check_measured(foresight, fork, plan, changed)
         present = _of_ledger(store, record) if record.ledger else _foreseen(foresight.foresee(plan))

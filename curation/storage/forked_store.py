@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import IO
 
 from curation.storage.store import Store
@@ -59,6 +60,10 @@ class ForkedStore(Store):
         """Length of a file in bytes. Raises FileNotFoundError."""
         return self._holder(path).size(path)
 
+    def modified(self, path: str) -> datetime:
+        """When a file was written, in UTC. Raises FileNotFoundError."""
+        return self._holder(path).modified(path)
+
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted."""
         return sorted({*Store(self.url).list(folder), *self._written.list(folder)})
@@ -66,6 +71,10 @@ class ForkedStore(Store):
     def delete(self, path: str) -> None:
         """Removes a file that was written since the fork."""
         self._written.delete(path)
+
+    def delete_folder(self, folder: str) -> None:
+        """Removes what was written to a folder since the fork."""
+        self._written.delete_folder(folder)
 
     def open_write(self, path: str) -> AbstractContextManager[IO[bytes]]:
         """A file of the fork that appears whole, and not at all if the block raises."""
