@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.contracts.source import Source
@@ -23,14 +24,24 @@ def stored_keys(store: Store, matcher: Matcher) -> set[str]:
     """Keys of the rows of all ledgers and of the whole pool that a removal means by their URLs."""
     found: set[str] = set()
     for folder, name in _tables(store):
-        with store.child(folder).open_read(name) as raw:
+        frame = _keys_and_urls(store.child(folder), name)
+        if frame is not None:
+            chosen = pl.Series(matcher.by_any(frame, frame.columns[1:]) > 0)
+            found.update(frame.filter(chosen)["key"].to_list())
+    return found
+
+
+def _keys_and_urls(store: Store, name: str) -> pl.DataFrame | None:
+    try:
+        with store.open_read(name) as raw:
             parquet = pq.ParquetFile(raw)
             columns = [column for column in URL_COLUMNS if column in parquet.schema_arrow.names]
-            if columns:
-                frame = pl.from_arrow(parquet.read(["key", *columns]))
-                assert isinstance(frame, pl.DataFrame)
-                found.update(frame.filter(pl.Series(matcher.by_any(frame, columns) > 0))["key"].to_list())
-    return found
+            frame = pl.from_arrow(parquet.read(["key", *columns])) if columns else None
+    except pa.ArrowInvalid:
+        # Left by an attempt that crashed: it is not in the pool, and is deleted with the others of its kind.
+        return None
+    assert frame is None or isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _tables(store: Store) -> Iterator[tuple[str, str]]:
