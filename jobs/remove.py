@@ -70,7 +70,7 @@ def remove_command(args: argparse.Namespace) -> int:
     if args.json:
         write_json(document)
     else:
-        sys.stdout.write(_text(args.dir, document, result))
+        sys.stdout.write(_text(args.dir, document, result, given=takedown is not None))
     return ExitCode.QUARANTINED if document["run"] and document["run"]["quarantined"] else ExitCode.DONE
 
 
@@ -107,16 +107,16 @@ def _values(result: TakedownResult) -> dict[str, Any]:
     }
 
 
-def _text(folder: str, document: dict[str, Any], result: TakedownResult) -> str:
+def _text(folder: str, document: dict[str, Any], result: TakedownResult, *, given: bool) -> str:
     lines = []
     if result.removal is not None:
         lines.append(f"removal {result.removal.number}: {len(result.removal.keys):,} pairs ({document['record']})")
-    elif not result.erased:
+    elif given and not result.erased:
         lines.append("nothing new: all of it was removed before")
     for erased in result.erased:
         lines.append(
-            f"erased: {erased.pool_rows:,} rows in {erased.pool_files:,} files of the pool, {erased.ledger_rows:,} rows "
-            f"of ledgers; deleted: {erased.decisions:,} decisions, {len(erased.shards):,} deliveries"
+            f"erased: {erased.pool_rows:,} rows in {erased.pool_files:,} files of the pool, {erased.ledger_rows:,} "
+            f"rows of ledgers; deleted: {erased.decisions:,} decisions, {len(erased.shards):,} deliveries"
         )
     run = document["run"]
     if run is not None:
@@ -128,11 +128,11 @@ def _text(folder: str, document: dict[str, Any], result: TakedownResult) -> str:
         shown = ", ".join(result.copies[:_COPIES_SHOWN]) + (", ..." if len(result.copies) > _COPIES_SHOWN else "")
         lines.append(f"not removed: {len(result.copies):,} pairs whose pictures are copies of removed ones: {shown}")
         lines.append("they may be kept now that those are gone; the same command with --copies removes them, too")
-    if result.source_rows is None:
+    if given and result.source_rows is None:
         lines.append("the source cannot be read; if it still has these rows, they stay out of this folder")
     elif result.source_rows:
         lines.append(
-            f"the source still has them, in {result.source_rows:,} rows: it is yours and was not touched. They stay out "
-            "of this folder; take them out of the source, and out of copies of shards that were made before"
+            f"the source still has them, in {result.source_rows:,} rows: it is yours and was not touched. They stay "
+            "out of this folder; take them out of the source, and out of copies of shards that were made before"
         )
     return "\n".join(lines) + "\n"

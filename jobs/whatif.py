@@ -82,8 +82,8 @@ def _print(result: WhatIf) -> None:
     )
     for phase, rows in result.unmeasured.items():
         console.print(
-            f"{rows:,} more rows would live on to {phase}, which has not measured them: whether they are kept cannot be "
-            "told before a run has"
+            f"{rows:,} more rows would live on to {phase}, which has not measured them: whether they are kept cannot "
+            "be told before a run has"
         )
     console.print(_table(result.present, result.funnel))
     _print_examples(console, "lost, by what would end it", result.lost_examples)

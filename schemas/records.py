@@ -172,6 +172,7 @@ class Removal(Record):
         urls: Salted hashes of normalised URLs.
         hosts: Salted hashes of the hosts of these, empty for what is no web address.
         domains: Salted hashes of domains; their subdomains are meant too.
+        copies: Keys of rows whose pictures were taken for copies of removed ones, and that were not removed.
         had_version: Whether the folder had a whole ledger, and so gets a new one.
     """
 
@@ -185,6 +186,7 @@ class Removal(Record):
     urls: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     had_version: bool = False
 
 

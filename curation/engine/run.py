@@ -142,9 +142,7 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(
-            lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits
-        )
+        work = PhaseWork(lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits)
         item = RunItem(
             kind="phase",
             name=phase.name,

@@ -181,7 +181,9 @@ def _foreseen(seen: Foreseen) -> _Ends:
     for phase, rows in seen.unmeasured.items():
         unmeasured[rows] = True
         texts = {"outcome": Outcome.FAILED.value, "step": phase, "reason": UNMEASURED}
-        pieces.append(pl.DataFrame({"row": rows}).with_columns(pl.lit(text).alias(name) for name, text in texts.items()))
+        pieces.append(
+            pl.DataFrame({"row": rows}).with_columns(pl.lit(text).alias(name) for name, text in texts.items())
+        )
     return _Ends(seen.kept, unmeasured, pl.concat(pieces), seen.details)
 
 
@@ -203,7 +205,5 @@ def _examples(lineage: Lineage, rows: np.ndarray, ended: _Ends, count: int) -> t
     for row, key in chosen.iter_rows():
         part = row // lineage.part_rows
         (source,) = lineage.source_rows(part).slice(row - lineage.bounds(part)[0], 1).to_pylist()
-        examples.append(
-            Example(row, key, source["url"], source["caption"], str(reasons.get(row)), details.get(row))
-        )
+        examples.append(Example(row, key, source["url"], source["caption"], str(reasons.get(row)), details.get(row)))
     return tuple(examples)

@@ -65,12 +65,10 @@ def diff_ledgers(before: pl.LazyFrame, after: pl.LazyFrame, examples: int = 3) -
     changed = both.filter(pl.col("label") != pl.col("label_after"))
     chosen = _chosen(joined, examples) if examples and len(changed) else pl.DataFrame()
     shown = _shown(chosen, before, after)
-    transitions = tuple(
-        Transition(old, new, rows, shown.get((old, new), [])) for old, new, rows in changed.iter_rows()
-    )
+    transitions = tuple(Transition(old, new, rows, shown.get((old, new), [])) for old, new, rows in changed.iter_rows())
     kept = [int(counts.filter(pl.col(name) == Outcome.KEPT.value)["len"].sum()) for name in ("label", "label_after")]
     return LedgerDiff(
-        same=int(both["len"].sum() - changed["len"].sum()),
+        same=int(both["len"].sum()) - int(changed["len"].sum()),
         transitions=transitions,
         only_before=dict(counts.filter(pl.col("label_after").is_null()).select("label", "len").iter_rows()),
         only_after=dict(counts.filter(pl.col("label").is_null()).select("label_after", "len").iter_rows()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -76,12 +76,8 @@ def _with_changes(store: Store, versions: list[Version]) -> list[Version]:
     for place, version in enumerate(versions):
         before, now = (settings[place - 1] if place else None), settings[place]
         changes = None if before is None or now is None else tuple(_differences(before, now))
-        told.append(Version(**{**_fields(version), "changes": changes}))
+        told.append(replace(version, changes=changes))
     return told
-
-
-def _fields(version: Version) -> dict[str, object]:
-    return {name: getattr(version, name) for name in Version.__slots__}
 
 
 def _flat(value: object, path: str = "") -> dict[str, object]:

@@ -16,7 +16,7 @@ _DIGEST_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Salted:
-    """Hashes of one folder. Its salt keeps lists of hashes from being compared between folders, and with ready tables."""
+    """Hashes of one folder. Its salt keeps them from being compared with ready tables, and with other folders'."""
 
     salt: str
 

@@ -51,7 +51,9 @@ def read_list(kind: Kind, path: str) -> tuple[RemovalList, list[str]]:
 
 def _key(text: str) -> str:
     if not _KEY.fullmatch(text.lower()):
-        raise ValueError(f"{text[:80]!r} is no key: keys are {2 * KEY_BYTES} hexadecimal digits, as the ledger has them")
+        raise ValueError(
+            f"{text[:80]!r} is no key: keys are {2 * KEY_BYTES} hexadecimal digits, as the ledger has them"
+        )
     return text.lower()
 
 

@@ -35,7 +35,9 @@ class Matcher:
         """(n,) int32."""
         if not self._keys:
             return np.zeros(len(keys), np.int32)
-        known = pl.DataFrame({"key": list(self._keys), "number": list(self._keys.values())})
+        known = pl.DataFrame(
+            {"key": list(self._keys), "number": list(self._keys.values())}, {"key": pl.String, "number": pl.Int32}
+        )
         found = keys.alias("key").to_frame().join(known, on="key", how="left", maintain_order="left")
         return found["number"].fill_null(0).cast(pl.Int32).to_numpy()
 
@@ -50,7 +52,8 @@ class Matcher:
         hosts = [url_host(f"{authority}/") if authority else "" for authority in distinct]
         by_domain = [self._by_domain(host) for host in hosts]
         is_named = [self._salted.hash(host) in self._hosts for host in hosts]
-        judged = pl.DataFrame({"authority": distinct, "by_domain": by_domain, "is_named": is_named})
+        types = {"authority": pl.String, "by_domain": pl.Int32, "is_named": pl.Boolean}
+        judged = pl.DataFrame({"authority": distinct, "by_domain": by_domain, "is_named": is_named}, types)
         frame = frame.join(judged, on="authority", how="left")
         whole = frame.filter(pl.col("by_domain") > 0)
         numbers[whole["place"].to_numpy()] = whole["by_domain"].to_numpy()

@@ -77,7 +77,8 @@ def note_removal(
         asked = _hashed(removals.known, record, takedown)
         keys, source_rows = _find(store, source, asked)
         known = {name: {value for one in removals.known for value in getattr(one, name)} for name in _NOTED}
-        copies = _copies(store, record, keys) - known["keys"]
+        earlier = [set(one.copies) for one in removals.known if keys & set(one.keys)]
+        copies = _copies(store, record, keys).union(*earlier) - known["keys"]
         if with_copies:
             keys, copies = keys | copies, set()
         result = TakedownResult(source_rows=source_rows, copies=sorted(copies))
@@ -90,7 +91,7 @@ def note_removal(
                 f"{store.url}: a run is going on here, by its record; wait for it, or stop it. If it died, say "
                 "--run-has-ended"
             )
-        result.removal = removals.put(asked.model_copy(update=new))
+        result.removal = removals.put(asked.model_copy(update={**new, "copies": tuple(sorted(copies))}))
         if result.removal is not None:
             return result
 
@@ -134,8 +135,8 @@ def _find(store: Store, source: Source, asked: Removal) -> tuple[set[str], int |
     except CurationError as error:
         if matcher.reads_urls and not ledger_fingerprints(store):
             raise RecipeError(
-                f"{store.url}: rows can be found by URL or domain in the source or in a ledger; there is no ledger, and "
-                f"{error}. Give their keys with --keys, or make the source readable"
+                f"{store.url}: rows can be found by URL or domain in the source or in a ledger; there is no ledger, "
+                f"and {error}. Give their keys with --keys, or make the source readable"
             ) from error
         return keys, None
 

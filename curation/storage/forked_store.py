@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import IO
 
@@ -76,9 +76,11 @@ class ForkedStore(Store):
         """Removes what was written to a folder since the fork."""
         self._written.delete_folder(folder)
 
-    def open_write(self, path: str) -> AbstractContextManager[IO[bytes]]:
+    @contextmanager
+    def open_write(self, path: str) -> Iterator[IO[bytes]]:
         """A file of the fork that appears whole, and not at all if the block raises."""
-        return self._written.open_write(path)
+        with self._written.open_write(path) as file:
+            yield file
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Puts a whole small file into the fork."""

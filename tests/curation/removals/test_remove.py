@@ -56,7 +56,9 @@ def remove(folder, **entries):
 def keys_of(rows):
     source = parse_recipe(RECIPE.replace("LOG", "x"), "r", CATALOGUE).source
     table = source.read(source.index(None), 0, 60, None)
-    return {row: key for row, key in zip(table["row"].to_pylist(), table["key"].to_pylist(), strict=True) if row in rows}
+    return {
+        row: key for row, key in zip(table["row"].to_pylist(), table["key"].to_pylist(), strict=True) if row in rows
+    }
 
 
 def what_is_left(folder, keys):
@@ -211,7 +213,18 @@ class KilledAtCall:
 
 @pytest.mark.parametrize(
     ("number", "after"),
-    [(1, False), (1, True), (2, True), (5, False), (9, True), (14, False), (20, True), (26, False), (33, True), (41, True)],
+    [
+        (1, False),
+        (1, True),
+        (2, True),
+        (5, False),
+        (9, True),
+        (14, False),
+        (20, True),
+        (26, False),
+        (33, True),
+        (41, True),
+    ],
 )
 def test_the_end_is_the_same_when_a_removal_was_killed_anywhere(finished, out, tmp_path, monkeypatch, number, after):
     with monkeypatch.context() as patch:
@@ -257,7 +270,10 @@ def test_rows_are_taken_out_of_what_there_is_when_the_run_had_died(tmp_path, wor
 
 def test_deliveries_without_the_rows_stay_when_others_go(out):
     first, second = sorted((out / "shards").glob("commits-*"))
-    kept = {path: set(pl.read_parquet(f"{out}/ledger/{path.name[8:]}/*.parquet").filter(outcome="kept")["row"]) for path in (first, second)}
+    kept = {
+        path: set(pl.read_parquet(f"{out}/ledger/{path.name[8:]}/*.parquet").filter(outcome="kept")["row"])
+        for path in (first, second)
+    }
     (only,) = [path for path in kept if len(kept[path]) == max(map(len, kept.values()))]
     row = min(kept[only] - set.intersection(*kept.values()))
     _, (erased,) = remove(out, urls=[f"u/{row}"])

@@ -5,8 +5,8 @@ from curation.storage.layout import (
     PhaseLayout,
     UnitsLayout,
     committed_units,
-    revisit_end_path,
     record_numbers,
+    revisit_end_path,
     revisit_path,
     unit_name,
 )
