@@ -30,6 +30,7 @@ _PIPE_WIDTH = 240
 
 def add_parsers(commands: Any) -> None:
     """Adds the commands that look into a run."""
+    about = ("folder of the run; DIR#FINGERPRINT: a version of it", "folder of the run")
     for name, command, text in (
         ("status", status_command, "how far a run is, from what is committed"),
         ("funnel", funnel_command, "how many rows each step let through"),
@@ -37,7 +38,7 @@ def add_parsers(commands: Any) -> None:
         ("query", query_command, "SQL over the table `ledger`"),
     ):
         parser = commands.add_parser(name, help=text)
-        parser.add_argument("dir", metavar="DIR", help="folder of the run; DIR#FINGERPRINT: a version of it")
+        parser.add_argument("dir", metavar="DIR", help=about[name == "status"])
         if name == "explain":
             parser.add_argument("wanted", metavar="KEY_OR_URL")
         if name == "query":

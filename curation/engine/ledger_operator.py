@@ -51,7 +51,7 @@ class LedgerOperator(Operator):
         """The ledger of one part: `row`, `key`, the source's columns, every scalar, outcome, step, reason, detail."""
         start, stop = self._lineage.bounds(part)
         rows = np.arange(start, stop, dtype=np.int64)
-        removed = self._lineage.removed.details(start, stop)
+        removed = self._lineage.removed.between(start, stop).details
         ends = _Ends(rows)
         ends.remove(removed)
         values = _kept_columns(self._lineage.source_rows(part))

@@ -90,7 +90,7 @@ class Lineage:
         """Rows of a part that are still alive: (n,) int64, ascending. None, where a phase before set the part aside."""
         last_decision = max((i for i, item in enumerate(self.items) if isinstance(item, DecidedItem)), default=None)
         rows = np.arange(*self.bounds(part), dtype=np.int64)
-        rows = rows[~np.isin(rows, self.removed.rows)]
+        rows = rows[~np.isin(rows, self.removed.between(*self.bounds(part)).rows)]
         # A verdict names every row that was alive then, so nothing before the last one has to be read.
         for item in self.items[last_decision or 0 :]:
             ends = self.ends(item, part, rows, ["reason"] if isinstance(item, DecidedItem) else ["outcome"])

@@ -99,7 +99,7 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_fingerprint(index.fingerprint, settings.part_rows)
         revisits = self._revisits(layout)
-        self._save_recipe(RECIPE)
+        self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
             state="running",
@@ -120,7 +120,8 @@ class Run:
             delivered = prints.delivery(self.plan.sink)
             lineage, shards = self._deliver(lineage, delivered)
         ledger = self._write_ledger(lineage, delivered)
-        self._save_recipe(version_recipe(delivered))
+        # Once: its time is when the version was finished first.
+        self.store.put_if_absent(version_recipe(delivered), self._recipe_text())
         revisits.end()
         if len(removed.rows):
             # A text source was copied there, with the rows that are to leave no trace; it is copied again when needed.
@@ -288,6 +289,5 @@ class Run:
         )
         self.store.write_bytes(RUN_RECORD, record.to_bytes())
 
-    def _save_recipe(self, path: str) -> None:
-        text = yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True)
-        self.store.write_bytes(path, text.encode())
+    def _recipe_text(self) -> bytes:
+        return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()

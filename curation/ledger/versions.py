@@ -22,7 +22,7 @@ class Version:
     """One ledger of a folder.
 
     Attributes:
-        written: When its last part was committed.
+        written: When it was finished for the first time.
         shards: Its delivery, None where there is none (any more).
         changes: Settings in which its recipe differs from that of the version before, as `path: old -> new`; None where
             one of the two recipes is not known.
@@ -65,8 +65,12 @@ def list_versions(folder: str) -> list[Version]:
 
 
 def _written(store: Store, fingerprint: str) -> datetime:
-    commits = UnitsLayout(_LEDGER, fingerprint).commits
-    return store.modified(f"{commits}/{store.list(commits)[-1]}")
+    try:
+        # Commits of ledgers are written again by a removal.
+        return store.modified(version_recipe(fingerprint))
+    except FileNotFoundError:
+        commits = UnitsLayout(_LEDGER, fingerprint).commits
+        return store.modified(f"{commits}/{store.list(commits)[-1]}")
 
 
 def _with_changes(store: Store, versions: list[Version]) -> list[Version]:

@@ -48,10 +48,15 @@ class RemovedRows:
             return None
         return sha256(self.rows.astype("<i8").tobytes() + self.numbers.astype("<i4").tobytes()).hexdigest()[:32]
 
-    def details(self, start: int, stop: int) -> dict[int, str]:
-        """Of the removed rows in [start, stop), which removal means them."""
+    def between(self, start: int, stop: int) -> RemovedRows:
+        """Those in [start, stop)."""
         first, last = np.searchsorted(self.rows, [start, stop])
-        chosen = zip(self.rows[first:last].tolist(), self.numbers[first:last].tolist(), strict=True)
+        return RemovedRows(self.rows[first:last], self.numbers[first:last])
+
+    @property
+    def details(self) -> dict[int, str]:
+        """Which removal means each row, as the ledger tells it."""
+        chosen = zip(self.rows.tolist(), self.numbers.tolist(), strict=True)
         return {row: f"removal {number}" for row, number in chosen}
 
 

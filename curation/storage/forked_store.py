@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import IO
+from typing import IO, Any
 
 from curation.storage.store import Store
 
@@ -21,9 +21,16 @@ class ForkedStore(Store):
     def __init__(self, url: str, written: Store) -> None:
         super().__init__(url)
         self._written = written
+        self._below = Store(url)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url, "written": self._written}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["url"], state["written"])  # type: ignore[misc]
 
     def _holder(self, path: str) -> Store:
-        return self._written if self._written.exists(path) else Store(self.url)
+        return self._written if self._written.exists(path) else self._below
 
     def child(self, folder: str) -> Store:
         """The fork of a folder below this one."""
@@ -45,7 +52,7 @@ class ForkedStore(Store):
         """The content of many small files, None for one that is not there."""
         above = self._written.read_many(paths)
         missing = [path for path, content in zip(paths, above, strict=True) if content is None]
-        below = dict(zip(missing, Store(self.url).read_many(missing), strict=True))
+        below = dict(zip(missing, self._below.read_many(missing), strict=True))
         return [below[path] if content is None else content for path, content in zip(paths, above, strict=True)]
 
     def open_read(self, path: str) -> IO[bytes]:
@@ -66,7 +73,7 @@ class ForkedStore(Store):
 
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted."""
-        return sorted({*Store(self.url).list(folder), *self._written.list(folder)})
+        return sorted({*self._below.list(folder), *self._written.list(folder)})
 
     def delete(self, path: str) -> None:
         """Removes a file that was written since the fork."""
