@@ -16,18 +16,21 @@ from rich.table import Table
 from curation.errors import RecipeError
 from curation.ledger.explain import explain, verdict_line
 from curation.ledger.funnel import Funnel, make_funnel
-from curation.ledger.open_run import open_ledger, open_run
+from curation.ledger.open_run import find_version, open_ledger, open_run
 from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
-from curation.storage.layout import RECIPE, committed_units
+from curation.removals.records import Removals
+from curation.storage.layout import RECIPE, committed_units, version_recipe
 from jobs.exit_codes import ExitCode
 from jobs.revisit_report import revisit_title, revisit_values
+from schemas.records import Removal
 
 _PIPE_WIDTH = 240
 
 
 def add_parsers(commands: Any) -> None:
     """Adds the commands that look into a run."""
+    about = ("folder of the run; DIR#FINGERPRINT: a version of it", "folder of the run")
     for name, command, text in (
         ("status", status_command, "how far a run is, from what is committed"),
         ("funnel", funnel_command, "how many rows each step let through"),
@@ -35,7 +38,7 @@ def add_parsers(commands: Any) -> None:
         ("query", query_command, "SQL over the table `ledger`"),
     ):
         parser = commands.add_parser(name, help=text)
-        parser.add_argument("dir", metavar="DIR", help="folder of the run")
+        parser.add_argument("dir", metavar="DIR", help=about[name == "status"])
         if name == "explain":
             parser.add_argument("wanted", metavar="KEY_OR_URL")
         if name == "query":
@@ -47,6 +50,7 @@ def add_parsers(commands: Any) -> None:
 def status_command(args: argparse.Namespace) -> int:
     """`curation status`."""
     store, record = open_run(args.dir)
+    removals = Removals(store)
     items = []
     for item in record.items:
         names = store.list(item.commits)
@@ -67,11 +71,12 @@ def status_command(args: argparse.Namespace) -> int:
         "rows": record.rows,
         "parts": record.parts,
         "items": items,
+        "removals": [_removal_values(removal, removals) for removal in removals.known],
     }
     if args.json:
-        _write_json(state)
+        write_json(state)
         return ExitCode.DONE
-    console = _console()
+    console = output_console()
     again = f" ({revisit_title(record.revisit)})" if record.revisit else ""
     console.print(f"recipe {record.recipe}: {record.state}{again}, {record.rows:,} rows in {record.parts:,} parts")
     table = Table("item", "name", "units", "committed", "set aside")
@@ -80,7 +85,20 @@ def status_command(args: argparse.Namespace) -> int:
             entry["kind"], entry["name"], str(entry["units"]), str(entry["done"]), str(len(entry["set_aside"]))
         )
     console.print(table)
+    for entry in state["removals"]:
+        told = "" if entry["finished"] else f", begun and not finished: `curation remove {args.dir}` finishes it"
+        console.print(f"removal {entry['number']} of {entry['time']}: {entry['keys']:,} pairs{told}", soft_wrap=True)
     return ExitCode.DONE
+
+
+def _removal_values(removal: Removal, removals: Removals) -> dict[str, Any]:
+    return {
+        "number": removal.number,
+        "time": removal.time,
+        "reason": removal.reason,
+        "keys": len(removal.keys),
+        "finished": removal not in removals.unfinished,
+    }
 
 
 def funnel_command(args: argparse.Namespace) -> int:
@@ -97,16 +115,17 @@ def funnel_command(args: argparse.Namespace) -> int:
             }
             for step in funnel.steps
         ]
-        _write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
+        write_json({"rows_in": funnel.rows_in, "kept": funnel.kept, "steps": steps})
     else:
-        _console().print(_funnel_table(funnel))
+        output_console().print(_funnel_table(funnel))
     return ExitCode.DONE
 
 
 def run_funnel(folder: str) -> Funnel:
-    """The funnel of a run, its steps in the order of the recipe that was run."""
-    store, _ = open_run(folder)
-    recipe = parse_yaml(store.read_bytes(RECIPE).decode(), RECIPE).values
+    """The funnel of a version of a run, its steps in the order of the recipe that made it."""
+    store, fingerprint = find_version(folder)
+    texts = store.read_many([version_recipe(fingerprint), RECIPE])
+    recipe = parse_yaml(next(text for text in texts if text is not None).decode(), RECIPE).values
     names = [str(step.get("name") or step["kind"]) for step in recipe["steps"]]
     return make_funnel(open_ledger(folder), names)
 
@@ -133,9 +152,9 @@ def explain_command(args: argparse.Namespace) -> int:
     if not rows:
         raise RecipeError(f"{args.wanted}: neither a key nor a URL of this run")
     if args.json:
-        _write_json({"rows": rows})
+        write_json({"rows": rows})
         return ExitCode.DONE
-    console = _console()
+    console = output_console()
     for row in rows:
         console.print(f"row {row['row']} (key {row['key']}): {verdict_line(row)}", markup=False, soft_wrap=True)
         table = Table("column", "value", show_header=False)
@@ -149,19 +168,21 @@ def query_command(args: argparse.Namespace) -> int:
     """`curation query`."""
     frame = query(open_ledger(args.dir), args.sql)
     if args.json:
-        _write_json({"columns": frame.columns, "rows": frame.to_dicts()})
+        write_json({"columns": frame.columns, "rows": frame.to_dicts()})
     else:
         with pl.Config(tbl_rows=100, tbl_cols=-1, fmt_str_lengths=80, tbl_hide_dataframe_shape=True):
             sys.stdout.write(f"{frame}\n")
     return ExitCode.DONE
 
 
-def _console() -> Console:
+def output_console() -> Console:
+    """A console on standard output."""
     # Lines for a file or a pipe are not broken where a terminal would end.
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
-def _write_json(document: Any) -> None:
+def write_json(document: Any) -> None:
+    """One JSON document on standard output."""
     sys.stdout.write(json.dumps(_json_values(document), indent=1, default=str, allow_nan=False) + "\n")
 
 

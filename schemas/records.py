@@ -151,6 +151,67 @@ class RevisitEnd(Record):
     number: int
 
 
+class RemovalList(Record):
+    """A list that a takedown was given: what it holds, and the SHA-256 of the file."""
+
+    kind: Literal["keys", "urls", "domains"]
+    entries: int
+    sha256: str
+
+
+class Removal(Record):
+    """A takedown: what was removed from a folder, and never comes back into it. It names nothing in clear text.
+
+    Attributes:
+        number: Removals of a folder are numbered from 1.
+        time: ISO 8601, UTC.
+        reason: As it was given.
+        lists: What was given.
+        salt: Of the hashes below, hexadecimal; the same in every removal of a folder.
+        keys: Of the rows that were asked for, or found by their URL or domain.
+        urls: Salted hashes of normalised URLs.
+        hosts: Salted hashes of the hosts of these, empty for what is no web address.
+        domains: Salted hashes of domains; their subdomains are meant too.
+        copies: Keys of rows whose pictures were taken for copies of removed ones, and that were not removed.
+        had_version: Whether the folder had a whole ledger, and so gets a new one.
+    """
+
+    version: Literal[1] = 1
+    number: int
+    time: str
+    reason: str | None = None
+    lists: tuple[RemovalList, ...]
+    salt: str
+    keys: tuple[str, ...]
+    urls: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    had_version: bool = False
+
+
+class Erased(Record):
+    """Says that nothing in a folder holds anything any more of the rows that a removal names.
+
+    Attributes:
+        time: ISO 8601, UTC.
+        pool_files: Files of the pool that were written anew without them.
+        pool_rows: Rows that these lack.
+        ledger_rows: Rows of ledgers that were blanked.
+        decisions: Decisions that were deleted.
+        shards: Deliveries that were deleted.
+    """
+
+    version: Literal[1] = 1
+    number: int
+    time: str
+    pool_files: int = 0
+    pool_rows: int = 0
+    ledger_rows: int = 0
+    decisions: int = 0
+    shards: tuple[str, ...] = ()
+
+
 class UnitReport(Record):
     """What a worker tells the driver of one part or unit.
 

@@ -7,8 +7,8 @@ import polars as pl
 import pyarrow as pa
 
 from curation.contracts.sink import Sink
-from curation.engine.decisions import scan
 from curation.engine.lineage import Lineage
+from curation.engine.live_rows import scan
 from curation.engine.operator import Handover, Operator
 from curation.engine.stage_chain import END_COLUMNS
 from curation.storage.layout import UnitsLayout

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.contracts.resources import ONE_CPU
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import count_ends
 from curation.engine.stage_chain import END_COLUMNS
+from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import UnitsLayout, unit_name
 from schemas.columns import COLUMNS, Role
@@ -49,8 +51,12 @@ class LedgerOperator(Operator):
         """The ledger of one part: `row`, `key`, the source's columns, every scalar, outcome, step, reason, detail."""
         start, stop = self._lineage.bounds(part)
         rows = np.arange(start, stop, dtype=np.int64)
+        removed = self._lineage.removed.between(start, stop).details
         ends = _Ends(rows)
+        ends.remove(removed)
         values = _kept_columns(self._lineage.source_rows(part))
+        if removed:
+            values = blanked(values, np.isin(rows, list(removed)))
         for item in self._lineage.items:
             alive = ends.alive
             known = self._alive_values(item, part, alive)
@@ -78,6 +84,20 @@ class LedgerOperator(Operator):
         for name in wanted:
             values = values.append_column(COLUMNS[name].field.with_nullable(True), known[name].take(indices))
         return values
+
+
+def blanked(table: pa.Table, chosen: np.ndarray) -> pa.Table:
+    """The table with nothing left of the chosen rows but where they stand and their keys.
+
+    Args:
+        chosen: (n,) bool.
+    """
+    gone = pa.array(chosen)
+    for place, field in enumerate(table.schema):
+        if field.name not in ("row", "key"):
+            empty = pa.nulls(table.num_rows, field.type)
+            table = table.set_column(place, field.with_nullable(True), pc.if_else(gone, empty, table[field.name]))
+    return table
 
 
 _END_FIELDS = [COLUMNS[name].field for name in END_COLUMNS]
@@ -108,6 +128,11 @@ class _Ends:
     def alive(self) -> np.ndarray:
         """Rows that have not ended yet: (n,) int64, ascending."""
         return self._rows[~np.isin(self._rows, np.array(list(self._ends), np.int64))]
+
+    def remove(self, details: dict[int, str]) -> None:
+        """Rows that a removal means."""
+        for row, detail in details.items():
+            self._ends[row] = (Outcome.REJECTED.value, REMOVAL_STEP, REMOVED, detail)
 
     def set_aside(self, alive: np.ndarray, known: np.ndarray, step: str) -> None:
         """Rows that the item should know and does not: their part was quarantined."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
 from curation.contracts.source import Source, SourceIndex
 from curation.errors import CorruptionError
+from curation.removals.removed_rows import RemovedRows
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import SOURCE_WORKSPACE, DecisionLayout, PhaseLayout
 from curation.storage.store import Store
@@ -42,6 +43,7 @@ class Lineage:
     Attributes:
         store: Rooted at the run's folder.
         items: What was done so far, in order.
+        removed: Rows that are dead from the start.
     """
 
     store: Store
@@ -49,6 +51,7 @@ class Lineage:
     index: SourceIndex
     part_rows: int
     items: tuple[MeasuredItem | DecidedItem, ...] = ()
+    removed: RemovedRows = field(default_factory=RemovedRows)
     _workspace: Store = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,7 +59,7 @@ class Lineage:
 
     def then(self, item: MeasuredItem | DecidedItem) -> Lineage:
         """The lineage with one item more."""
-        return Lineage(self.store, self.source, self.index, self.part_rows, (*self.items, item))
+        return replace(self, items=(*self.items, item))
 
     @property
     def parts(self) -> int:
@@ -87,6 +90,7 @@ class Lineage:
         """Rows of a part that are still alive: (n,) int64, ascending. None, where a phase before set the part aside."""
         last_decision = max((i for i, item in enumerate(self.items) if isinstance(item, DecidedItem)), default=None)
         rows = np.arange(*self.bounds(part), dtype=np.int64)
+        rows = rows[~np.isin(rows, self.removed.between(*self.bounds(part)).rows)]
         # A verdict names every row that was alive then, so nothing before the last one has to be read.
         for item in self.items[last_decision or 0 :]:
             ends = self.ends(item, part, rows, ["reason"] if isinstance(item, DecidedItem) else ["outcome"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curation.engine.lineage import Lineage
 from curation.engine.stage_chain import END_COLUMNS
@@ -39,3 +39,13 @@ class PhaseWork:
     def columns(self) -> tuple[str, ...]:
         """What the phase writes, beside `row` and `key`."""
         return (*self.phase.persists, *self.phase.adds, *END_COLUMNS)
+
+
+def siblings_of(store: Store, layout: PhaseLayout) -> tuple[PhaseLayout, ...]:
+    """The other folders of commits in the folder of a phase.
+
+    Args:
+        store: Rooted at the run's folder.
+    """
+    names = [name.removeprefix("commits-") for name in store.list(layout.folder) if name.startswith("commits-")]
+    return tuple(replace(layout, scope=scope) for scope in names if scope != layout.scope)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from typing import Literal
@@ -20,12 +20,14 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
 from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
-from curation.engine.phase_work import PhaseWork
+from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
 from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.model import Recipe
+from curation.removals.records import Removals
+from curation.removals.removed_rows import removed_rows
 from curation.runtime.in_process import InProcessRunner
 from curation.runtime.partitions import LocalPartitions
 from curation.storage.layout import (
@@ -37,6 +39,7 @@ from curation.storage.layout import (
     PhaseLayout,
     UnitsLayout,
     committed_units,
+    version_recipe,
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
@@ -98,13 +101,16 @@ class Run:
             CurationError: Something wrong that trying again does not mend.
         """
         check_store(self.store, single_writer=self.recipe.run.single_writer)
+        removals = Removals(self.store)
+        removals.check_finished()
         source = self.recipe.source
         index = source.index(self.store.child(SOURCE_WORKSPACE))
         settings = self.recipe.run
-        lineage = Lineage(self.store, source, index, settings.part_rows)
+        removed = removed_rows(self.store, source, index, removals.known)
+        lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_fingerprint(index.fingerprint, settings.part_rows)
         revisits = self._revisits(layout)
-        self._save_recipe()
+        self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
             state="running",
@@ -114,7 +120,7 @@ class Run:
             revisit=revisits.open,
         )
         self._save("running")
-        prints = Fingerprints(self.plan, layout, revisits.known)
+        prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)
         for item in self.plan.items:
             lineage = (
                 self._measure(item, lineage, prints) if isinstance(item, Phase) else self._decide(item, lineage, prints)
@@ -125,7 +131,12 @@ class Run:
             delivered = prints.delivery(self.plan.sink)
             lineage, shards = self._deliver(lineage, delivered)
         ledger = self._write_ledger(lineage, delivered)
+        # Once: its time is when the version was finished first.
+        self.store.put_if_absent(version_recipe(delivered), self._recipe_text())
         revisits.end()
+        if len(removed.rows):
+            # A text source was copied there, with the rows that are to leave no trace; it is copied again when needed.
+            self.store.delete_folder(SOURCE_WORKSPACE)
         self._save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
 
@@ -143,7 +154,7 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(lineage, phase, layout, self._siblings(layout), prints.newest_revisit, both.revisits)
+        work = PhaseWork(lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits)
         item = RunItem(
             kind="phase",
             name=phase.name,
@@ -174,12 +185,6 @@ class Run:
         if not work.siblings or work.lineage.index.rows > LIGHT_ROWS["taking_over"]:
             return None
         return partial(commit_taken_over, work)
-
-    def _siblings(self, layout: PhaseLayout) -> tuple[PhaseLayout, ...]:
-        names = [
-            name.removeprefix("commits-") for name in self.store.list(layout.folder) if name.startswith("commits-")
-        ]
-        return tuple(replace(layout, scope=scope) for scope in names if scope != layout.scope)
 
     def _decide(self, decision: Decision, lineage: Lineage, prints: Fingerprints) -> Lineage:
         layout = DecisionLayout(decision.name, prints.decision(decision))
@@ -304,6 +309,5 @@ class Run:
         )
         self.store.write_bytes(RUN_RECORD, record.to_bytes())
 
-    def _save_recipe(self) -> None:
-        text = yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True)
-        self.store.write_bytes(RECIPE, text.encode())
+    def _recipe_text(self) -> bytes:
+        return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()

@@ -48,13 +48,14 @@ class Fingerprints:
     Args:
         layout: Fingerprint of the source together with the size of a part: which row lies where.
         revisits: Those of the run's folder, oldest first.
+        removed: Fingerprint of the rows that are removed, None where none is. It is in every scope and in no measure.
     """
 
-    def __init__(self, plan: Plan, layout: str, revisits: Sequence[Revisit] = ()) -> None:
+    def __init__(self, plan: Plan, layout: str, revisits: Sequence[Revisit] = (), removed: str | None = None) -> None:
         self._plan = plan
         self._layout = layout
         self._revisits = revisits
-        self._chain = layout
+        self._chain = layout if removed is None else digest(layout, "removed", removed)
         self._made: dict[int, str] = {}
 
     @property

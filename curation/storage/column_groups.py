@@ -106,6 +106,13 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
         raise CorruptionError(f"{store.locate(file.path)}: cannot be read as Parquet: {error}") from error
 
 
+def read_all(store: Store, file: FileRecord) -> pa.Table:
+    """Reads a file with all its columns. Raises as `read_columns`."""
+    with store.open_read(file.path) as raw:
+        names = pq.read_schema(raw).names
+    return read_columns(store, file, names).select(names)
+
+
 def _is_of_the_store(error: Exception) -> bool:
     """Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout."""
     if isinstance(error, (TimeoutError, ConnectionError)):

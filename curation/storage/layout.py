@@ -11,6 +11,7 @@ WORKSPACE = "workspace"
 """What is written for the time of a decision."""
 POOL = "pool"
 REVISITS = "revisits"
+REMOVALS = "removals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,30 @@ def revisit_end_path(number: int) -> str:
     return f"{REVISITS}/{number:08d}-ended.json"
 
 
-def revisit_numbers(names: list[str]) -> list[int]:
-    """The numbers behind the names of the records, ascending."""
+def record_numbers(names: list[str]) -> list[int]:
+    """The numbers behind the names of numbered records, ascending."""
     stems = (name.removesuffix(".json") for name in names)
     return sorted(int(stem) for stem in stems if stem.isdigit())
+
+
+def removal_path(number: int) -> str:
+    """The record of a takedown."""
+    return f"{REMOVALS}/{number:08d}.json"
+
+
+def erased_path(number: int) -> str:
+    """Exists when nothing in the folder holds the rows of a takedown any more."""
+    return f"{REMOVALS}/{number:08d}-erased.json"
+
+
+def removed_rows_path(fingerprint: str) -> str:
+    """Which rows of a source are removed."""
+    return f"{REMOVALS}/rows-{fingerprint}.parquet"
+
+
+def version_recipe(fingerprint: str) -> str:
+    """The recipe that made a ledger."""
+    return f"recipes/{fingerprint}.yaml"
 
 
 def unit_name(unit: int) -> str:

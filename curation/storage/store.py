@@ -7,12 +7,16 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from curation.errors import TransientError
+
+_UNFINISHED = ".writing-"
+"""How files are called while they are written."""
 
 
 class Store:
@@ -58,6 +62,10 @@ class Store:
         """The path as the file system knows it."""
         return f"{self._root or self._opened_root()}/{path}"
 
+    def address(self, path: str) -> str:
+        """The path as other libraries know it, which open it themselves."""
+        return self.locate(path) if self.is_local else f"{self.url}/{path}"
+
     def _opened_root(self) -> str:
         _ = self.fs
         return self._root
@@ -94,6 +102,10 @@ class Store:
         """Length of a file in bytes. Raises FileNotFoundError."""
         return int(self.fs.size(self.locate(path)))
 
+    def modified(self, path: str) -> datetime:
+        """When a file was written, in UTC. Raises FileNotFoundError."""
+        return self.fs.modified(self.locate(path)).astimezone(UTC)  # type: ignore[no-any-return]
+
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted; none where there is no such folder."""
         try:
@@ -101,12 +113,28 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return []
         names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
-        return sorted(name for name in names if not name.startswith(".writing-"))
+        return sorted(name for name in names if not name.startswith(_UNFINISHED))
 
     def delete(self, path: str) -> None:
         """Removes a file; none is no error."""
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm_file(self.locate(path))
+
+    def delete_folder(self, folder: str) -> None:
+        """Removes a folder with all that is in it; none is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self.locate(folder).rstrip("/"), recursive=True)
+
+    def delete_unfinished(self) -> None:
+        """Removes what writers that were killed have left half written. Only where nobody is writing.
+
+        An object store shows no such files; it keeps what was uploaded in part until its own rules expire it.
+        """
+        if self.is_local:
+            for folder, _, names in os.walk(self.locate("").rstrip("/")):
+                for name in names:
+                    if name.startswith(_UNFINISHED):
+                        self.delete(os.path.relpath(f"{folder}/{name}", self.locate("")))
 
     @contextlib.contextmanager
     def open_write(self, path: str) -> Iterator[IO[bytes]]:
@@ -143,7 +171,7 @@ class Store:
     def _temporary_beside(self, target: str) -> str:
         folder, name = os.path.split(target)
         os.makedirs(folder, exist_ok=True)
-        return f"{folder}/.writing-{uuid.uuid4().hex}-{name}"
+        return f"{folder}/{_UNFINISHED}{uuid.uuid4().hex}-{name}"
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Puts a whole small file in place of any older one."""

@@ -22,8 +22,9 @@ import polars as pl
 import pyarrow as pa
 
 from curation.contracts.source import Source, SourceIndex
-from curation.engine.decisions import decide, live_frame
+from curation.engine.decisions import decide
 from curation.engine.lineage import Lineage, MeasuredItem
+from curation.engine.live_rows import live_frame
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import DecisionLayout, PhaseLayout
 from curation.storage.store import Store

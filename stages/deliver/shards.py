@@ -65,10 +65,12 @@ class WriteShardsConfig(StepConfig):
         for name in self.leave_out:
             if name in _NEVER_LEFT_OUT:
                 raise ValueError(f"leave_out: no shard can do without `{name}`")
+        # Not whether they are set: the recipe that is saved with a run spells out every default.
+        changed = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         for name in ("synthetic_pick", "synthetic_share"):
-            if self.caption == "alt" and name in self.model_fields_set:
+            if self.caption == "alt" and name in changed:
                 raise ValueError(f"{name} has no effect with `caption: alt`; remove it, or choose another `caption`")
-        if self.caption != "mixed" and "synthetic_share" in self.model_fields_set:
+        if self.caption != "mixed" and "synthetic_share" in changed:
             raise ValueError("synthetic_share has an effect with `caption: mixed` alone; remove it")
         return self
 

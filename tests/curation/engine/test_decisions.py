@@ -5,9 +5,10 @@ import pytest
 from toy_lineage import ByHand
 from toy_steps import CATALOGUE, Threshold, WriteLines
 
-from curation.engine import decisions
+from curation.engine import live_rows
 from curation.engine.beside_vectors import beside_vectors
-from curation.engine.decisions import assign, decide, live_frame, read_decision
+from curation.engine.decisions import assign, decide, read_decision
+from curation.engine.live_rows import live_frame
 from curation.errors import CurationError
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import DecisionLayout
@@ -85,7 +86,7 @@ def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
 def test_what_is_written_is_the_same_when_it_is_joined_and_checked_piece_by_piece(tmp_path, monkeypatch, rows_at_once):
     whole = ByHand(tmp_path / "whole", STEPS)
     whole.all()
-    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(live_rows, "ROWS_AT_ONCE", rows_at_once)
     pieces = ByHand(tmp_path / "pieces", STEPS)
     pieces.all()
     records = [run.lineage.items[1].commit for run in (whole, pieces)]
@@ -121,7 +122,7 @@ def test_what_is_written_is_the_same_when_it_is_joined_and_checked_piece_by_piec
 def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(
     tmp_path, monkeypatch, function, counts, rows_at_once
 ):
-    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(live_rows, "ROWS_AT_ONCE", rows_at_once)
     run = measured(tmp_path)
     with pytest.raises(CurationError, match=f"^step threshold: gave {counts}, but 34 rows are alive$"):
         decide(run.lineage, judged_by(function), LAYOUT)

@@ -5,9 +5,9 @@ import polars as pl
 from toy_lineage import ByHand
 from toy_runs import logged
 
-from curation.engine.decisions import live_frame
 from curation.engine.earlier_rows import earlier_rows
 from curation.engine.lineage import MeasuredItem
+from curation.engine.live_rows import live_frame
 
 STEPS = (
     "{kind: measure_text, min_words: WORDS, decides: true}, {kind: draw, log: LOG}, {kind: develop}, {kind: threshold}"

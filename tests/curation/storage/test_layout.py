@@ -5,8 +5,8 @@ from curation.storage.layout import (
     PhaseLayout,
     UnitsLayout,
     committed_units,
+    record_numbers,
     revisit_end_path,
-    revisit_numbers,
     revisit_path,
     unit_name,
 )
@@ -40,4 +40,4 @@ def test_numbers_come_back_once_when_revisits_are_listed():
     listed = [
         path.rsplit("/", 1)[-1] for number in (10, 9) for path in (revisit_path(number), revisit_end_path(number))
     ]
-    assert revisit_numbers(listed) == [9, 10]
+    assert record_numbers(listed) == [9, 10]

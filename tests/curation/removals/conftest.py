@@ -1,0 +1,12 @@
+"""Removals by the hundred: waiting for the disk to keep every file through a power cut would take most of the time."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
