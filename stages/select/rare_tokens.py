@@ -37,7 +37,10 @@ class RareTokensConfig(StepConfig):
 
 
 class RareTokens(Exchange):
-    """Rejects every row whose text has a rare word, and names the rarest. A text without words has none."""
+    """Rejects every row whose text has a rare word, and names the rarest. A text without words has none.
+
+    The count of each different token is held in memory: some 50 bytes for each word, and for each pair with `most_frequent`.
+    """
 
     Config = RareTokensConfig
     config: RareTokensConfig
