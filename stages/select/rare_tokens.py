@@ -39,7 +39,8 @@ class RareTokensConfig(StepConfig):
 class RareTokens(Exchange):
     """Rejects every row whose text has a rare word, and names the rarest. A text without words has none.
 
-    The count of each different token is held in memory: some 50 bytes for each word, and for each pair with `most_frequent`.
+    The counts of all different tokens are held in memory, some 50 bytes for each: of words, and with `most_frequent` of
+    pairs as well.
     """
 
     Config = RareTokensConfig

@@ -60,7 +60,7 @@ class TextBlocklist(Stage):
         return self._entries
 
     def setup(self) -> None:
-        """Reads the lists, unless the driver has read them: then they come along, so that paths need not be known here."""
+        """Reads the lists, unless they came along from the driver, whose paths may mean nothing here."""
         self._listed()
 
     def close(self) -> None:
