@@ -4,8 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
+# Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
+TEST_PROCESSES ?= 3
+DUCKDB := $(VENV)-duckdb
+DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch constraints clean
+.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+	bench-balance bench-semantic constraints clean
 
 install: $(INSTALLED)
 
@@ -19,7 +24,7 @@ demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .
@@ -46,6 +51,31 @@ bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dat
 bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)
 
+bench-select: install $(DUCKDB)/.installed ## 100,000,000 rows of ten columns against DuckDB: 4 GB of disk
+	$(BIN)/python -m jobs.bench.select --duckdb $(DUCKDB)/bin/python $(BENCH_ARGS)
+
+bench-balance: install ## 1,000,000 captions by 500,000 entries, against the plain loop
+	$(BIN)/python -m jobs.bench.balance $(BENCH_ARGS)
+
+$(DUCKDB)/.installed: constraints.txt | install
+	test -x $(DUCKDB)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DUCKDB)
+	$(BIN)/uv pip install --quiet --python $(DUCKDB)/bin/python --constraint constraints.txt duckdb
+	touch $@
+
+bench-dedupe: install $(DEDUPE_PEER)/.installed ## finding copies: 20 million rows, a million hashes, beside faiss and imagededup
+	$(BIN)/python -m jobs.bench.dedupe --imagededup $(DEDUPE_PEER)/bin/python $(BENCH_ARGS)
+
+# Only its search of hashes is measured, which needs none of the networks that it depends on.
+$(DEDUPE_PEER)/.installed: constraints.txt | install
+	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
+	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
+		numpy scikit-learn tqdm matplotlib pillow
+	touch $@
+
+bench-semantic: install ## semantic duplicates among 500,000 embeddings, against SemDeDup's plain algorithm
+	$(BIN)/python -m jobs.bench.semantic $(BENCH_ARGS)
+
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install
 	test -x $(PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEER)
@@ -57,4 +87,4 @@ constraints: ## pins every package that any extra needs, by name and version alo
 		pyproject.toml | sed 's/ ;.*//' | grep '=='; } | sort > constraints.new && mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(PEER) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEER) $(DUCKDB) $(DEDUPE_PEER) runs .pytest_cache .mypy_cache .ruff_cache

@@ -38,6 +38,16 @@ class Column:
         """The Arrow field of the column."""
         return pa.field(self.name, self.type, self.nullable)
 
+    @property
+    def is_vector(self) -> bool:
+        """Whether the values are embeddings: too much for memory all at once, so they are read in batches."""
+        return self.role is Role.PAYLOAD and self.type == EMBEDDING_TYPE
+
+    @property
+    def decidable(self) -> bool:
+        """Whether exchanges may read it: scalars, and vectors; never bytes, never what differs from run to run."""
+        return self.role is Role.SCALAR or self.is_vector
+
 
 CAPTION_TYPE = pa.struct(
     [
@@ -48,6 +58,17 @@ CAPTION_TYPE = pa.struct(
     ]
 )
 """A synthetic caption: `score` is the mean log-probability of its tokens."""
+
+PDQ_DIHEDRAL = (
+    "pdq_turned_90",
+    "pdq_turned_180",
+    "pdq_turned_270",
+    "pdq_flipped_x",
+    "pdq_flipped_y",
+    "pdq_flipped_plus",
+    "pdq_flipped_minus",
+)
+"""PDQ hashes of the image turned counter-clockwise and flipped: upside down, left to right, by its diagonals."""
 
 EMBEDDING_TYPE = pa.list_(pa.float16())
 """One embedding: (d,) float16, L2-normalised; every row of a column has the same d."""
@@ -137,6 +158,10 @@ def _image_columns() -> list[Column]:
         Column("decode_s", pa.float32(), "decoding, resizing and encoding", role=Role.VOLATILE, unit="s"),
         Column("pdq", pa.string(), "PDQ perceptual hash of `image`, 256 bits, hexadecimal"),
         Column("pdq_inner", pa.string(), "PDQ hash of the inner part of `image`, near the hashes of its crops"),
+        *(
+            Column(name, pa.string(), f"PDQ hash of `image` {name.removeprefix('pdq_').replace('_', ' ')}")
+            for name in PDQ_DIHEDRAL
+        ),
         Column("pdq_quality", pa.int16(), "PDQ quality: below 50 the hash says little", unit="0 to 100"),
     ]
 
@@ -147,6 +172,7 @@ def _model_columns() -> list[Column]:
         Column("clip_model", pa.string(), "the model that made `clip_score` and the embeddings"),
         Column("image_embedding", EMBEDDING_TYPE, "CLIP image embedding", role=Role.PAYLOAD),
         Column("text_embedding", EMBEDDING_TYPE, "CLIP text embedding of the alt-text", role=Role.PAYLOAD),
+        Column("copy_descriptor", EMBEDDING_TYPE, "vector of a copy detector: near for copies", role=Role.PAYLOAD),
         Column("captions", pa.list_(CAPTION_TYPE), "synthetic captions, in the order they were made"),
         Column("caption_fault", pa.string(), "why generated captions were discarded, null if none was"),
     ]
@@ -157,6 +183,43 @@ def _decision_columns() -> list[Column]:
         Column("duplicate_of", pa.string(), "key of the copy that was kept in place of this row"),
         Column("duplicate_distance", pa.int16(), "PDQ distance to the nearest member of its group", unit="bits"),
         Column("duplicate_group", pa.int64(), "smallest row of the group of copies, null without a copy"),
+        Column("balance_entries", pa.int32(), "entries of the metadata that the text names", unit="entries"),
+        Column("balance_probability", pa.float32(), "chance with which balancing keeps the row", unit="0 to 1"),
+        Column("semantic_cluster", pa.int32(), "cluster of the row's embedding, null without an embedding"),
+        Column(
+            "semantic_cosine",
+            pa.float32(),
+            "largest cosine to a row that comes before it in its cluster, null for the first",
+            unit="-1 to 1",
+        ),
+        Column(
+            "semantic_duplicate_of",
+            pa.string(),
+            "key of the row that a semantic duplicate is nearest to, of those before it in its cluster",
+        ),
+        Column("text_duplicate_of", pa.string(), "key of the best row that says the same"),
+        Column(
+            "text_similarity",
+            pa.float32(),
+            "share of words in common with the nearest text of its group, null without a copy",
+            unit="0 to 1",
+        ),
+        Column("text_group", pa.int64(), "smallest row of the group that says the same, null without a copy"),
+        Column("text_images", pa.int32(), "different images that have the row's text, null without a text"),
+        Column("image_texts", pa.int32(), "different texts of the row's image, null without an image"),
+        Column("decontaminated_by", pa.list_(pa.string()), "evaluation sets that have the picture, null for none"),
+        Column(
+            "decontaminated_distance",
+            pa.int16(),
+            "PDQ distance to the nearest evaluation picture, null if none is within the bound",
+            unit="bits",
+        ),
+        Column(
+            "decontaminated_cosine",
+            pa.float32(),
+            "cosine of the copy descriptor to that of the nearest evaluation picture",
+            unit="-1 to 1",
+        ),
         Column("shard", pa.int32(), "number of the shard that holds the row"),
         Column("shard_position", pa.int32(), "place of the row within its shard"),
         Column("outcome", pa.string(), "kept, rejected or failed", nullable=False),

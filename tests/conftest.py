@@ -1,6 +1,48 @@
-"""For all tests: examples of properties are the same in every run, and a slow machine fails none."""
+"""For all tests: properties are tried on the same examples in every run; how processes share the tests out."""
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("repository", deadline=None, derandomize=True)
 settings.load_profile("repository")
+
+STARTS_RAY = (
+    "tests/integration/test_sandbox_run.py",
+    "tests/jobs/training/test_distributed.py",
+    "tests/curation/runtime/test_ray_data.py",
+    "tests/curation/runtime/test_ray_shared.py",
+)
+"""One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
+
+
+@pytest.fixture(scope="session")
+def ray_address():
+    """The address of a cluster of this machine alone, which this process has joined."""
+    import ray
+
+    context = ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield context.address_info["gcs_address"]
+    ray.shutdown()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Files with tests that ask for much time begin first, so that no process is left with one at the end."""
+    longest = {}
+    for item in items:
+        asked = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0), asked.args[0] if asked else 0)
+    items.sort(key=lambda item: (item.nodeid.split("::")[0] not in STARTS_RAY, -longest[item.path]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Shares the tests out by file, those that start Ray together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "Ray" if file in STARTS_RAY else file
+
+    return ByFile(config, log)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import polars as pl
 
@@ -18,7 +19,7 @@ class ExchangeSpec:
     Attributes:
         kind: The exchange's name in recipes.
         version: Bumped whenever a verdict changes for the same input and config.
-        requires: Scalar columns it reads, beside `row` and `key`, which it always gets.
+        requires: Columns it reads, beside `row` and `key`, which it always gets: scalars, and vectors (see `decide`).
         adds: Scalar columns it adds to every row it judges.
     """
 
@@ -47,14 +48,62 @@ class Exchange(ABC):
     def check(self) -> None:  # noqa: B027 - most exchanges have nothing to check
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
 
+    def content_digest(self) -> str | None:
+        """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.
+
+        Part of the decision's fingerprint, so it is asked for at every run: it must be cheap.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        return None
+
     @abstractmethod
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Judges the rows that are still alive.
 
         Args:
-            frame: `row` (Int64), `key` (String) and the columns of `spec.requires`, in any order of rows.
+            frame: `row` (Int64), `key` (String) and the columns of `spec.requires`, in any order of rows. Vectors are
+                lists of Float16 that lie in the pool: read them by `vector_batches`, never collect them whole.
 
         Returns:
             One row for each row given: `row`, `reason` (the rule that rejects it, null where it is
             kept), `detail` (the figure and the bound, or null) and the columns of `spec.adds`.
         """
+
+
+class GroupingExchange(Exchange):
+    """A decision about groups of rows, in which a row that belongs to no group is kept, whatever the others are.
+
+    So rows that surely stand alone need not be in memory together with those that may not: which are which is found
+    apart, partition by partition, and only the latter are decided on.
+    """
+
+    @property
+    @abstractmethod
+    def ties(self) -> tuple[pl.Expr, ...]:
+        """Values by which rows belong together: two rows with the same value of one of them, unless it is null."""
+
+    @abstractmethod
+    def tied_otherwise(self, frame: pl.LazyFrame) -> pl.Series:
+        """The rows (Int64) that may belong together in another way than by equal values; some more do no harm.
+
+        Args:
+            frame: As of `decide`.
+        """
+
+
+class Partitions(Protocol):
+    """Runs a function on the hash partitions of a frame, each of which is a part of the memory that the whole takes."""
+
+    def apply(
+        self, frame: pl.LazyFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> Iterator[pl.DataFrame]:
+        """Yields what the function makes of each partition.
+
+        Args:
+            frame: The rows.
+            by: A column of hashes (UInt64); rows of one hash are in one partition.
+            function: Importable, so that it reaches other processes.
+        """
+        ...

@@ -135,9 +135,10 @@ class Lineage:
         except FileNotFoundError:
             return None
 
-    def part_commits(self, item: MeasuredItem) -> list[PartCommit]:
-        """The commits of every part that the phase has not set aside."""
-        documents = self.store.read_many([item.layout.commit(part) for part in range(self.parts)])
+    def part_commits(self, item: MeasuredItem, parts: range | None = None) -> list[PartCommit]:
+        """The commits of every part, or of some, that the phase has not set aside."""
+        parts = range(self.parts) if parts is None else parts
+        documents = self.store.read_many([item.layout.commit(part) for part in parts])
         return [PartCommit.model_validate_json(document) for document in documents if document is not None]
 
     def columns_of(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> pa.Table:

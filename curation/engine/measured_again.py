@@ -31,7 +31,8 @@ def settle(work: PhaseWork, earlier: EarlierRows, done: pa.Table) -> tuple[pa.Ta
     at = earlier.at(done["row"].to_numpy())
     asked = earlier.asked[at]
     if not asked.any():
-        return done.filter(pa.array(~unchanged)), None
+        # A filter copies the images, even where it leaves out none.
+        return (done.filter(pa.array(~unchanged)) if unchanged.any() else done), None
     failed_before = earlier.had_failed[at]
     failed_now = _mask(pc.equal(done["outcome"], Outcome.FAILED.value))
     away = failed_now & _mask(pc.is_in(done["reason"], pa.array(_TEMPORARY)))

@@ -9,8 +9,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from curation.contracts.exchange import Partitions
 from curation.contracts.resources import Resources
 from curation.contracts.shared import SharedLink, SharedSpec
+from curation.storage.store import Store
 from schemas.records import UnitReport
 
 
@@ -62,6 +64,10 @@ class Runner(Protocol):
         on_report: Callable[[UnitReport], None],
     ) -> None:
         """Calls `on_report` once for each unit; with `error` set, the unit was tried as often as is allowed."""
+        ...
+
+    def partitions(self, count: int, workspace: Store) -> Partitions:
+        """Works on so many hash partitions of a frame, which are written to the workspace for the time being."""
         ...
 
     def close(self) -> None:

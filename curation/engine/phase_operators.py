@@ -94,6 +94,8 @@ class PhaseOperator(Operator):
         done = self._chain.run(table, unit)
         seconds = {**before, **{name: round(spent, 4) for name, spent in self._chain.seconds.items()}}
         if earlier is None or not self._last:
+            # What is handed over is written batch by batch, and a batch ends where a chunk does.
+            done = done.combine_chunks()
             return Handover(table=done.replace_schema_metadata({_SECONDS: json.dumps(seconds)}))
         return Handover(report=commit_part(self._work, unit, earlier, done=done, seconds=seconds))
 

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import ceil
 from typing import Literal
 
 import yaml
 
+from curation.contracts.exchange import Partitions
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.delivery_operator import DeliveryOperator
 from curation.engine.events import ItemStart, Listener
@@ -25,10 +27,12 @@ from curation.plan.fingerprints import Fingerprints, layout_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.model import Recipe
 from curation.runtime.in_process import InProcessRunner
+from curation.runtime.partitions import LocalPartitions
 from curation.storage.layout import (
     RECIPE,
     RUN_RECORD,
     SOURCE_WORKSPACE,
+    WORKSPACE,
     DecisionLayout,
     PhaseLayout,
     UnitsLayout,
@@ -38,7 +42,14 @@ from curation.storage.probe import check_store
 from curation.storage.store import Store
 from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
 
-LIGHT_ROWS = {"phase": 0, "deciding": 100_000, "taking_over": 500_000, "delivery": 10_000, "ledger": 500_000}
+LIGHT_ROWS = {
+    "phase": 0,
+    "deciding": 100_000,
+    "grouping": 1_000_000,
+    "taking_over": 500_000,
+    "delivery": 10_000,
+    "ledger": 500_000,
+}
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 
 
@@ -172,8 +183,17 @@ class Run:
 
     def _decide(self, decision: Decision, lineage: Lineage, prints: Fingerprints) -> Lineage:
         layout = DecisionLayout(decision.name, prints.decision(decision))
-        commit = self._decided(layout, lineage, lambda: decide(lineage, decision.exchange, layout))
+        commit = self._decided(
+            layout, lineage, lambda: decide(lineage, decision.exchange, layout, self._partitions(lineage))
+        )
         return lineage.then(DecidedItem(layout, decision.name, decision.exchange.spec.adds, commit))
+
+    def _partitions(self, lineage: Lineage) -> Partitions | None:
+        """How the rows are cut for exchanges that decide about groups; None where they are few."""
+        count = ceil(lineage.index.rows / self.recipe.run.partition_rows)
+        if count > 1:
+            return self.runner.partitions(count, self.store.child(WORKSPACE))
+        return LocalPartitions(1, self.store) if lineage.index.rows > LIGHT_ROWS["grouping"] else None
 
     def _decided(self, layout: DecisionLayout, lineage: Lineage, make: Callable[[], DecisionCommit]) -> DecisionCommit:
         self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))

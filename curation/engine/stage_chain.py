@@ -147,7 +147,29 @@ class StageChain:
 
 
 def _in_row_order(rows: pa.Table) -> pa.Table:
-    return rows.take(pa.array(np.argsort(rows["row"].to_numpy(), kind="stable"), pa.int64()))
+    """The rows by their numbers. Images are referred to where they lie: they are nearly all of what would be copied."""
+    numbers = rows["row"].to_numpy()
+    if (numbers[1:] >= numbers[:-1]).all():
+        return rows
+    order = np.argsort(numbers, kind="stable")
+    places = pa.array(order, pa.int64())
+    columns = [
+        _uncopied(column, order) if pa.types.is_large_binary(column.type) else column.take(places)
+        for column in rows.columns
+    ]
+    return pa.table(columns, schema=rows.schema)
+
+
+def _uncopied(values: pa.ChunkedArray, order: np.ndarray) -> pa.ChunkedArray:
+    """The values in another order, a chunk for each."""
+    ends = np.cumsum([len(chunk) for chunk in values.chunks])
+    chunks = np.searchsorted(ends, order, side="right")
+    begins = ends - [len(chunk) for chunk in values.chunks]
+    slices = [
+        values.chunk(chunk).slice(place, 1)
+        for chunk, place in zip(chunks.tolist(), (order - begins[chunks]).tolist(), strict=True)
+    ]
+    return pa.chunked_array(slices, values.type)
 
 
 def _in_order_of(result: pa.Table, table: pa.Table) -> pa.Table:

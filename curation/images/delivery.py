@@ -18,7 +18,7 @@ from curation.images.resize import Side, resize_pixels, target_size
 from schemas.outcomes import FailureReason, Outcome
 
 _SMALL_BYTES = 65_536
-_HEADROOM = 1.3
+_HEADROOM = 1.2
 """JPEGs are decoded at no less than this multiple of the size they are brought to: half a dB less than from a full
 decode, for half of the codecs' time (docs/adr/0020)."""
 

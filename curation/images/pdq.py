@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pdqhash
 
 from curation.images.pixels import Pixels
@@ -42,4 +43,25 @@ def pdq_hash(pixels: Pixels) -> PdqHash:
     if min(pixels.shape[:2]) < _LEAST_SIDE_PX:
         return PdqHash(None, 0)
     bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
-    return PdqHash(np.packbits(bits.astype(np.uint8)).tobytes().hex(), int(quality))
+    return PdqHash(_digits(bits), int(quality))
+
+
+def pdq_dihedral(pixels: Pixels) -> list[str | None]:
+    """The hashes of an image turned by 90, 180 and 270 degrees and flipped by x, y and both diagonals.
+
+    The reference code derives them all from one transform, but those that turn the picture's far corner to the front
+    come out up to 26 bits from the hash of the picture so turned. From the picture turned by 180 degrees it derives
+    exactly those well, so it is asked twice. Source: as of `pdq_hash`.
+    """
+    if min(pixels.shape[:2]) < _LEAST_SIDE_PX:
+        return [None] * 7
+    as_it_is, _ = pdqhash.compute_dihedral(np.ascontiguousarray(pixels))
+    turned, _ = pdqhash.compute_dihedral(np.ascontiguousarray(pixels[::-1, ::-1]))
+    # Each gives itself, turned by 90, 180 and 270 degrees, flipped by x, y and both diagonals.
+    _, by_90, _, _, _, by_y, by_plus, _ = as_it_is
+    by_180, by_270, _, _, _, by_x, by_minus, _ = turned
+    return [_digits(bits) for bits in (by_90, by_180, by_270, by_x, by_y, by_plus, by_minus)]
+
+
+def _digits(bits: npt.NDArray[np.generic]) -> str:
+    return np.packbits(bits.astype(np.uint8)).tobytes().hex()

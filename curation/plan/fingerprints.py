@@ -19,6 +19,7 @@ from typing import Any
 
 from curation.catalogue import Step
 from curation.contracts.config import fingerprinted_settings
+from curation.contracts.exchange import Exchange
 from curation.contracts.stage import Stage
 from curation.plan.phases import Decision, Phase, Plan
 from schemas.records import Revisit
@@ -70,7 +71,7 @@ class Fingerprints:
         """The fingerprints of the phase that comes next."""
         producers = {self._plan.producers.get(name) for name in phase.needs}
         inputs = sorted(self._made[id(item)] for item in producers if item is not None)
-        measure = digest("phase", self._layout, [_stage(stage) for stage in phase.stages], phase.persists, inputs)
+        measure = digest("phase", self._layout, [_step(stage) for stage in phase.stages], phase.persists, inputs)
         self._made[id(phase)] = measure
         steps = steps_fingerprint(phase, self._layout)
         meant = tuple(revisit for revisit in self._revisits if steps in revisit.phases)
@@ -101,7 +102,7 @@ class Fingerprints:
 
 def steps_fingerprint(phase: Phase, layout: str) -> str:
     """Fingerprint of a phase's own steps: known before a run starts, other than its measure."""
-    return digest("steps", layout, [_stage(stage) for stage in phase.stages], phase.persists)
+    return digest("steps", layout, [_step(stage) for stage in phase.stages], phase.persists)
 
 
 def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:
@@ -110,9 +111,6 @@ def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:
 
 
 def _step(step: Step) -> Sequence[Any]:
-    return [step.spec.kind, step.spec.version, step.config.step_name, fingerprinted_settings(step.config)]
-
-
-def _stage(stage: Stage) -> Sequence[Any]:
-    content = stage.content_digest()
-    return [*_step(stage), *([] if content is None else [content])]
+    content = step.content_digest() if isinstance(step, (Stage, Exchange)) else None
+    settings = fingerprinted_settings(step.config)
+    return [step.spec.kind, step.spec.version, step.config.step_name, settings, *([] if content is None else [content])]

@@ -132,8 +132,8 @@ def _check_columns(recipe: Recipe) -> None:
         for name in spec.requires:
             if name not in available and name not in transient:
                 mistakes.append(f"{where}: reads the column {name}, {_who_makes(name, recipe, index, available)}")
-            elif _is_volatile(name) and not isinstance(step, Stage):
-                mistakes.append(f"{where}: reads the column {name}, which differs from run to run; decide by another")
+            elif refusal := _refusal(name, step):
+                mistakes.append(f"{where}: reads the column {name}, {refusal}")
         mistakes.extend(f"{where}: {mistake}" for mistake in _revisit_mistakes(step))
         for name in spec.adds:
             if name in available or name in transient:
@@ -157,8 +157,15 @@ def _revisit_mistakes(step: Stage | Exchange | Sink) -> Iterator[str]:
             yield f"wants the column {name} back, which it does not write"
 
 
-def _is_volatile(name: str) -> bool:
-    return name in COLUMNS and COLUMNS[name].role is Role.VOLATILE
+def _refusal(name: str, step: Stage | Exchange | Sink) -> str | None:
+    """Why a step may not read a column that is there, None where it may."""
+    if isinstance(step, Stage) or name not in COLUMNS:
+        return None
+    if COLUMNS[name].role is Role.VOLATILE:
+        return "which differs from run to run; decide by another"
+    if isinstance(step, Exchange) and not COLUMNS[name].decidable:
+        return "which holds bytes; exchanges decide by figures and embeddings alone"
+    return None
 
 
 def _ends_phase(step: object) -> bool:

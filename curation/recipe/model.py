@@ -22,6 +22,12 @@ class RunSettings(Config):
     single_writer: Tuning[bool] = Field(
         False, description="Also use a store without put-if-absent: nothing else writes to the run's folder."
     )
+    partition_rows: Tuning[int] = Field(
+        50_000_000,
+        ge=1,
+        description="Rows of which copies are looked for at a time; beyond it, they are cut into hash partitions, each "
+        "a task of 1 GiB on the cluster. 50 million rows take 0.9 GB.",
+    )
     max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from curation.contracts.exchange import Partitions
 from curation.contracts.shared import LocalLink
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.runtime.attempts import attempt
+from curation.runtime.partitions import LocalPartitions
+from curation.storage.store import Store
 from schemas.records import UnitReport
 
 FIRST_BACKOFF_S = 0.1
@@ -52,6 +55,10 @@ class InProcessRunner:
             time.sleep(backoff_s)
             backoff_s *= 2
         raise AssertionError("max_tries is at least 1")
+
+    def partitions(self, count: int, workspace: Store) -> Partitions:
+        """Works on hash partitions of a frame one after the other."""
+        return LocalPartitions(count, workspace)
 
     def close(self) -> None:
         """Holds nothing."""

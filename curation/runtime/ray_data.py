@@ -14,11 +14,14 @@ import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
+from curation.contracts.exchange import Partitions
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
+from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.storage.store import Store
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
@@ -127,6 +130,11 @@ class RayRunner:
             for document in table["report"].to_pylist():
                 yield UnitReport.model_validate_json(document)
 
+    def partitions(self, count: int, workspace: Store) -> Partitions:
+        """Works on hash partitions of a frame in tasks on the cluster."""
+        self._start()
+        return RayPartitions(count, workspace)
+
     def close(self) -> None:
         """Stops Ray, if this runner has started it."""
         if self._started:
@@ -148,6 +156,8 @@ def _quiet() -> None:
     context.enable_progress_bars = False
     context.execution_options.verbose_progress = False
     context.print_on_execution_start = False
+    # Each worker would look up its memory every second.
+    context.memory_usage_poll_interval_s = None
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 

@@ -1,33 +1,35 @@
 """All pairs of hashes within a Hamming distance, found exactly and without comparing every pair.
 
-Source: Norouzi, Punjani and Fleet, "Fast Exact Search in Hamming Space with Multi-Index Hashing" (PAMI 2014), twice:
-two hashes within 31 bits differ by at most 3 bits in one of their eight 32-bit words, and two words within 3 bits
-differ by at most 1 bit in one of their halves. So candidates are the hashes whose 16-bit bands are equal or differ by
-one bit, of these only the ones whose whole word is close are compared in full, and every pair is reported by the first
-band that finds it. What departs from the paper is that the hashes are joined with themselves band by band, over arrays
-sorted by band, instead of being looked up one by one.
+Band by band (`bands.py`), the hashes are sorted by the 64 bits that begin with the band, and joined with themselves:
+for each difference that the band may have, the bucket of every hash is looked up with that difference, and the hashes
+there are compared by these 64 bits, then in full. A pair is reported by the first band that finds it, so the result
+does not depend on which bands were chosen. Tables are of 2^20 buckets at most: a wider band is joined in tiles, by its
+upper bits, so that what is looked up stays in a cache and memory is bounded whatever the band.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.similarity.hashes import WORD_BITS, WORDS, Hashes, distances
+from curation.similarity.bands import WINDOW_BITS, Band, choose_bands, flips
+from curation.similarity.hashes import BITS, Hashes
 
 MAX_DISTANCE = 47
-"""Beyond it, a band would have to differ by three bits, and most hashes would meet."""
+"""Beyond it, bands would have to be so narrow or differ by so much that most hashes would meet."""
 
-_BAND_BITS = WORD_BITS // 2
-_BANDS = 2 * WORDS
-_BUCKETS = 1 << _BAND_BITS
-_BLOCK = 1 << 20
+_TABLE_BITS = 20
+_BLOCK = 1 << 16
+_STEPS = 4
+"""Candidates of a bucket that are taken one by one: most buckets have fewer."""
 
 Places = npt.NDArray[np.int32]
+Words = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,104 +47,192 @@ class NearPairs:
     distance: npt.NDArray[np.int16]
 
 
-def near_pairs(hashes: Hashes, max_distance: int) -> NearPairs:
+def near_pairs(hashes: Hashes, max_distance: int, known: int = 0, threads: int | None = None) -> NearPairs:
     """Every pair within `max_distance`, once, in ascending order of left, then right.
 
-    A million random hashes and 31 bits take half a minute of one core and 400 MB: 2 billion comparisons of 16 bits,
-    which grow with the square of the number. Equal hashes are pairs too: remove them first where there are many.
+    Equal hashes are pairs too: remove them first where there are many. Memory for each thread, beside the hashes and
+    the pairs: 50 bytes a hash and 15 MB.
 
     Args:
         hashes: (n, 8) uint32.
         max_distance: 0 to 47 bits.
+        known: The pairs among so many of the first hashes are known, and left out.
+        threads: How many bands are joined at a time; None: as many as this process has processors.
 
     Raises:
         ValueError: The distance is out of range.
     """
     if not 0 <= max_distance <= MAX_DISTANCE:
         raise ValueError(f"max_distance must be from 0 to {MAX_DISTANCE}, not {max_distance}")
-    found = [pairs for band in range(_BANDS) for pairs in _pairs_of_band(hashes, band, max_distance)]
-    left = np.concatenate([np.zeros(0, np.int32), *(pairs.left for pairs in found)])
-    right = np.concatenate([np.zeros(0, np.int32), *(pairs.right for pairs in found)])
-    distance = np.concatenate([np.zeros(0, np.int16), *(pairs.distance for pairs in found)])
+    words = np.ascontiguousarray(hashes).view(np.uint64)
+    bands = choose_bands(len(hashes), max_distance)
+    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
+        found = list(pool.map(lambda place: pairs_of_band(words, bands, place, max_distance, known), range(len(bands))))
+    left, right, distance = (
+        np.concatenate([getattr(pairs, name) for pairs in found]) for name in ("left", "right", "distance")
+    )
     order = np.lexsort((right, left))
     return NearPairs(left[order], right[order], distance[order])
 
 
-def _pairs_of_band(hashes: Hashes, band: int, max_distance: int) -> Iterator[NearPairs]:
-    """Yields the pairs that this band finds and no earlier one did."""
-    word_radius, band_radius = _radii(max_distance)
-    for left, right in _candidates(hashes, band, word_radius, band_radius):
-        first, second = hashes[left], hashes[right]
-        distance = distances(first, second)
-        near = distance <= max_distance
-        # Most candidates are far apart: what costs more is asked of the near ones alone.
-        left, right, distance = left[near], right[near], distance[near]
-        fresh = _first_band(first[near] ^ second[near], word_radius, band_radius) == band
-        left, right = left[fresh], right[fresh]
-        yield NearPairs(np.minimum(left, right), np.maximum(left, right), distance[fresh])
+def pairs_of_band(words: Words, bands: Sequence[Band], place: int, max_distance: int, known: int) -> NearPairs:
+    """The pairs that one band finds and none before it does, in no order.
 
-
-def _radii(max_distance: int) -> tuple[int, int]:
-    """By how many bits the nearest word, and the nearer band of that word, may differ at most."""
-    word_radius = max_distance // WORDS
-    return word_radius, word_radius // 2
-
-
-def _first_band(differences: Hashes, word_radius: int, band_radius: int) -> npt.NDArray[np.int64]:
-    """The first band by which a pair becomes a candidate, from the XOR of its hashes: (m,) int64."""
-    close_words = np.bitwise_count(differences) <= word_radius
-    halves = np.stack([differences & 0xFFFF, differences >> _BAND_BITS], axis=2)
-    close_bands = (np.bitwise_count(halves) <= band_radius) & close_words[:, :, None]
-    return np.asarray(close_bands.reshape(len(differences), _BANDS).argmax(axis=1), np.int64)
-
-
-def _candidates(hashes: Hashes, band: int, word_radius: int, band_radius: int) -> Iterator[tuple[Places, Places]]:
-    """Yields blocks of pairs whose band differs by at most `band_radius` bits and whose word by at most `word_radius`.
-
-    Sorted by band, the hashes of a bucket lie side by side, so the partners of a hash are a range of places.
+    Args:
+        words: (n, 4) uint64, one row per hash.
+        bands: All bands.
+        place: Which of them.
+        max_distance: As of `near_pairs`.
+        known: As of `near_pairs`.
     """
-    word = hashes[:, band // 2]
-    own, other = word & 0xFFFF, word >> _BAND_BITS
-    if band % 2:
-        own, other = other, own
-    order = np.argsort(own.astype(np.uint16), kind="stable").astype(np.int32)
-    bucket = own[order].astype(np.int64)
-    rest = other[order].astype(np.uint16)
-    starts = np.searchsorted(bucket, np.arange(_BUCKETS + 1))
-    here = np.arange(len(order))
-    for flip in _flips(band_radius):
-        partner = bucket ^ flip
-        # Of two buckets, the hashes of the lower one look for partners; within a bucket, each looks behind itself.
-        lower = np.nonzero(partner >= bucket)[0]
-        begins = starts[partner[lower]] if flip else here + 1
-        ends = starts[partner[lower] + 1]
-        spare = word_radius - int(flip).bit_count()
-        for left, right in _ranges(lower, begins, ends):
-            close = np.nonzero(np.bitwise_count(rest[left] ^ rest[right]) <= spare)[0]
-            yield order[left[close]], order[right[close]]
+    found = []
+    for first, second in _candidates(words, bands[place], known):
+        differences = words[first] ^ words[second]
+        distance = np.bitwise_count(differences).sum(axis=1, dtype=np.int16)
+        # Most candidates are far apart: what costs more is asked of the near ones alone.
+        fresh = np.flatnonzero(distance <= max_distance)
+        for band in bands[:place]:
+            fresh = fresh[~_finds(band, differences[fresh])]
+        first, second = first[fresh], second[fresh]
+        found.append((np.minimum(first, second), np.maximum(first, second), distance[fresh]))
+    kinds = (np.int32, np.int32, np.int16)
+    return NearPairs(
+        *(np.concatenate([np.zeros(0, kind), *parts]) for kind, parts in zip(kinds, _columns(found), strict=True))
+    )
 
 
-def _flips(radius: int) -> list[int]:
-    """Every difference of two bands within the radius, 0 first."""
-    bits = [1 << bit for bit in range(_BAND_BITS)]
-    return [sum(chosen) for count in range(radius + 1) for chosen in combinations(bits, count)]
+def _columns(found: list[tuple[Places, Places, npt.NDArray[np.int16]]]) -> Sequence[Sequence[npt.NDArray[np.generic]]]:
+    return tuple(zip(*found, strict=True)) or ((), (), ())
 
 
-def _ranges(
-    items: npt.NDArray[np.int64], begins: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> Iterator[tuple[Places, Places]]:
-    """Yields each item beside each place of its range, about a million at a time."""
-    counts = ends - begins
+def _window(words: Words, band: Band) -> Words:
+    """(n,) uint64: the bits from the band's first one on, those beyond its window cleared."""
+    word, shift = divmod(band.offset, WINDOW_BITS)
+    window = words[:, word] << np.uint64(shift)
+    if shift:
+        window |= words[:, (word + 1) % (BITS // WINDOW_BITS)] >> np.uint64(WINDOW_BITS - shift)
+    spare = np.uint64(WINDOW_BITS - band.window_bits)
+    return window >> spare << spare if spare else window
+
+
+def _finds(band: Band, differences: Words) -> npt.NDArray[np.bool_]:
+    """(m,) bool: whether the band makes a candidate of a pair, from the XOR of its hashes."""
+    window = _window(differences, band)
+    own = window >> np.uint64(WINDOW_BITS - band.bits)
+    close = np.bitwise_count(own) <= band.radius
+    return np.asarray(close & (np.bitwise_count(window) <= band.window_radius))
+
+
+def _candidates(words: Words, band: Band, known: int) -> Iterator[tuple[Places, Places]]:
+    """Yields the pairs that are within the band's radius, and within its window's, in blocks."""
+    window = _window(words, band)
+    order = np.argsort(window).astype(np.int32)
+    window = window[order]
+    bucket = (window >> np.uint64(WINDOW_BITS - band.bits)).astype(np.uint32)
+    table_bits = min(band.bits, _TABLE_BITS)
+    upper_bits = band.bits - table_bits
+    begins = np.searchsorted(bucket, np.arange(1 << upper_bits, dtype=np.int64) << table_bits)
+    edges = [*begins.tolist(), len(bucket)]
+    lower = bucket & np.uint32((1 << table_bits) - 1)
+    seekers = order >= known if known else None
+    for upper in range(1 << upper_bits):
+        if edges[upper] == edges[upper + 1]:
+            continue
+        tile = _Tile(lower, edges[upper], edges[upper + 1], table_bits)
+        for flip in flips(upper_bits, band.radius):
+            other = upper ^ flip
+            if seekers is None and other > upper:
+                continue
+            lookups = (
+                tile.within(band.radius)
+                if seekers is None and not flip
+                else tile.lookups(_seekers(seekers, edges[other], edges[other + 1]), band.radius - flip.bit_count())
+            )
+            for left, right in lookups:
+                close = np.bitwise_count(window[left] ^ window[right]) <= band.window_radius
+                first, second = order[left[close]], order[right[close]]
+                if seekers is not None:
+                    # A new hash that meets another is met by it as well.
+                    once = first > second
+                    first, second = first[once], second[once]
+                if len(first):
+                    yield first, second
+
+
+def _seekers(seekers: npt.NDArray[np.bool_] | None, begin: int, end: int) -> Places:
+    if seekers is None:
+        return np.arange(begin, end, dtype=np.int32)
+    return (np.flatnonzero(seekers[begin:end]) + begin).astype(np.int32)
+
+
+class _Tile:
+    """A run of the sorted hashes, whose bands agree in their upper bits, with a table of its buckets.
+
+    Args:
+        buckets: (n,) uint32, the lower bits of the bands of all hashes.
+        begin: Its first place.
+        end: The place after its last one.
+        bits: How many lower bits there are.
+    """
+
+    def __init__(self, buckets: npt.NDArray[np.uint32], begin: int, end: int, bits: int) -> None:
+        self._buckets = buckets
+        self._places = np.arange(begin, end, dtype=np.int32)
+        self._bits = bits
+        counts = np.bincount(buckets[begin:end], minlength=1 << bits)
+        self._taken = counts > 0
+        self._starts = np.full((1 << bits) + 1, begin, np.int32)
+        np.cumsum(counts, out=self._starts[1:])
+        self._starts[1:] += begin
+
+    def within(self, radius: int) -> Iterator[tuple[Places, Places]]:
+        """Yields the places of the tile beside each other, each two whose bands are within the radius once."""
+        own = self._buckets[self._places]
+        yield from _met(self._places, self._places + 1, self._starts[own + np.uint32(1)])
+        for bit in range(self._bits):
+            # Of two buckets, the one without the highest differing bit looks the other up.
+            clear = self._places[own & np.uint32(1 << bit) == 0]
+            yield from self._looked_up(clear, [1 << bit | low for low in flips(bit, radius - 1)] if radius else [])
+
+    def lookups(self, seekers: Places, radius: int) -> Iterator[tuple[Places, Places]]:
+        """Yields each of some places, beside the places of this tile whose lower bits are within the radius."""
+        yield from self._looked_up(seekers, flips(self._bits, radius))
+
+    def _looked_up(self, seekers: Places, differences: Sequence[int]) -> Iterator[tuple[Places, Places]]:
+        for at in range(0, len(seekers), _BLOCK):
+            block = seekers[at : at + _BLOCK]
+            own = self._buckets[block]
+            partner = np.empty_like(own)
+            taken = np.empty(len(own), bool)
+            for difference in differences:
+                np.bitwise_xor(own, np.uint32(difference), out=partner)
+                # "wrap" spares a check and a copy: buckets are never out of range.
+                self._taken.take(partner, out=taken, mode="wrap")
+                hits = np.flatnonzero(taken)
+                if len(hits):
+                    found = partner[hits]
+                    yield from _met(block[hits], self._starts[found], self._starts[found + np.uint32(1)])
+
+
+def _met(seekers: Places, begins: Places, ends: Places) -> Iterator[tuple[Places, Places]]:
+    """Yields each place beside every place of its range."""
+    for _ in range(_STEPS):
+        some = begins < ends
+        if not some.all():
+            seekers, begins, ends = seekers[some], begins[some], ends[some]
+        if not len(seekers):
+            return
+        yield seekers, begins
+        begins = begins + np.int32(1)
+    counts = (ends - begins).astype(np.int64)
     totals = np.cumsum(counts)
     at = 0
-    while at < len(items):
+    while at < len(seekers):
         done = totals[at - 1] if at else 0
         stop = max(at + 1, int(np.searchsorted(totals, done + _BLOCK, side="right")))
         sizes = counts[at:stop]
-        offsets = (begins[at:stop] - (totals[at:stop] - sizes - done)).astype(np.int32)
-        size = int(totals[stop - 1] - done)
-        left = np.repeat(items[at:stop].astype(np.int32), sizes)
-        right = np.repeat(offsets, sizes)
-        right += np.arange(size, dtype=np.int32)
+        left = np.repeat(seekers[at:stop], sizes)
+        right = np.repeat((begins[at:stop] - (totals[at:stop] - sizes - done)).astype(np.int32), sizes)
+        right += np.arange(len(right), dtype=np.int32)
         yield left, right
         at = stop

@@ -33,7 +33,8 @@ class Variant:
 def near_pairs_of_variants(hashes: Hashes, variants: Sequence[Variant], max_distance: int) -> NearPairs:
     """Every pair of pictures of which one, whole, is near the other, whole or as one of its variants.
 
-    The cost grows with the square of the number of all hashes: with a variant of each it is four times that without.
+    Variants are looked up by the whole pictures and not by each other, so that the work grows with their number, not
+    with its square.
 
     Args:
         hashes: (n, 8) uint32, of the whole pictures.
@@ -43,11 +44,13 @@ def near_pairs_of_variants(hashes: Hashes, variants: Sequence[Variant], max_dist
     Returns:
         Each pair once, with the smallest of its distances, in ascending order of left, then right.
     """
-    owners = np.concatenate([np.arange(len(hashes), dtype=np.int32), *(variant.owners for variant in variants)])
-    pairs = near_pairs(np.concatenate([hashes, *(variant.hashes for variant in variants)]), max_distance)
+    # Pairs among the first hashes are left out: these are the variants.
+    alone = np.arange(len(hashes), dtype=np.int32)
+    owners = np.concatenate([*(variant.owners for variant in variants), alone])
+    every = np.concatenate([*(variant.hashes for variant in variants), hashes])
+    pairs = near_pairs(every, max_distance, known=len(every) - len(hashes))
     first, second = owners[pairs.left], owners[pairs.right]
-    # The hashes of whole pictures come first, so the left one of a pair is whole unless both are variants.
-    told = (pairs.left < len(hashes)) & (first != second)
+    told = first != second
     left, right = np.minimum(first, second)[told], np.maximum(first, second)[told]
     distance = pairs.distance[told]
     order = np.lexsort((distance, right, left))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -24,23 +24,46 @@ _REPETITIVE = frozenset(
 
 def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
     """Writes a table: the same bytes for the same values."""
-    # Pages follow the chunks of a table, and those follow how its rows came together.
-    table = table.replace_schema_metadata(None).combine_chunks()
-    heavy = [name for name in table.column_names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
+    return write_column_pieces(store, path, table.schema, [table])
+
+
+def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iterable[pa.Table]) -> FileRecord:
+    """Writes a table that comes in pieces: the same bytes as if it came at once. Nothing is left if a piece fails."""
+    schema = schema.remove_metadata()
+    heavy = [name for name in schema.names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
+    group_rows = PAYLOAD_ROW_GROUP if heavy else SCALAR_ROW_GROUP
+    rows = 0
     with store.open_write(path) as raw:
         file = HashingWriter(raw)
-        pq.write_table(
-            table,
+        with pq.ParquetWriter(
             file,
-            row_group_size=PAYLOAD_ROW_GROUP if heavy else SCALAR_ROW_GROUP,
+            schema,
             # Images are compressed already: zstd would burn time on them for a percent.
-            compression={name: "NONE" if name == "image" else "ZSTD" for name in _leaf_names(table.schema)},
-            use_dictionary=[name for name in table.column_names if name in _REPETITIVE],
+            compression={name: "NONE" if name == "image" else "ZSTD" for name in _leaf_names(schema)},
+            use_dictionary=[name for name in schema.names if name in _REPETITIVE],
             write_statistics=["row"] if heavy else True,
             store_schema=True,
             write_page_checksum=True,
-        )
-    return file.record(path, table.num_rows)
+        ) as writer:
+            for groups in _whole_groups(schema, pieces, group_rows):
+                writer.write_table(groups, row_group_size=group_rows)
+                rows += groups.num_rows
+    return file.record(path, rows)
+
+
+def _whole_groups(schema: pa.Schema, pieces: Iterable[pa.Table], group_rows: int) -> Iterator[pa.Table]:
+    """Tables of whole row groups, in one chunk each; the last has the rest, and is empty if there are no rows."""
+    waiting, some = schema.empty_table(), False
+    for piece in pieces:
+        # Pages follow the chunks of a table, and those follow how its rows came together.
+        table = pa.concat_tables([waiting, piece.replace_schema_metadata(None)]).combine_chunks()
+        whole = table.num_rows - table.num_rows % group_rows
+        if whole:
+            yield table.slice(0, whole)
+            some = True
+        waiting = table.slice(whole)
+    if waiting.num_rows or not some:
+        yield waiting.combine_chunks()
 
 
 def _leaf_names(schema: pa.Schema) -> list[str]:

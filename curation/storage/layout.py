@@ -7,6 +7,8 @@ from dataclasses import dataclass
 RUN_RECORD = "run.json"
 RECIPE = "recipe.yaml"
 SOURCE_WORKSPACE = "source"
+WORKSPACE = "workspace"
+"""What is written for the time of a decision."""
 POOL = "pool"
 REVISITS = "revisits"
 

@@ -31,7 +31,7 @@ def cost_of(command: Sequence[str], cwd: Path, environment: Mapping[str, str], l
     Raises:
         RuntimeError: The command failed; `log` has what it said.
     """
-    supervised = [sys.executable, str(Path(__file__).resolve()), *command]
+    supervised = [sys.executable, "-P", str(Path(__file__).resolve()), *command]
     with log.open("wb") as output:
         done = subprocess.run(  # noqa: S603 - the benchmark's own commands
             supervised, cwd=cwd, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=output, check=False

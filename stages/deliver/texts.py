@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from curation.key_draws import key_draw
 from schemas.manifest import TextRule
-from stages.deliver.placing import key_draw
 
 # Apart from the seed of the shuffle, so that the two draws of one key have nothing to do with each other.
 _DRAW = 0x7465787473

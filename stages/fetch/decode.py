@@ -96,7 +96,7 @@ class DecodeImages(Stage):
         """What the stage needs and makes."""
         return StageSpec(
             kind="decode_images",
-            version=2,
+            version=3,
             requires=("body",),
             adds=_ADDS,
             resources=Resources(cpus=float(self._settings.processes)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pyarrow as pa
@@ -13,9 +13,9 @@ from curation.contracts.resources import Resources
 from curation.contracts.stage import Stage, StageSpec
 from curation.images.failures import ImageFailure
 from curation.images.headers import read_header
-from curation.images.pdq import inner_part, pdq_hash
+from curation.images.pdq import inner_part, pdq_dihedral, pdq_hash
 from curation.images.pixels import decode_pixels
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, PDQ_DIHEDRAL
 
 _INNER_SHARE = 0.97
 """Of width and height: between an image and its crops by up to a tenth of the area."""
@@ -26,10 +26,12 @@ class FingerprintConfig(StepConfig):
 
     Attributes:
         inner_hash: Adds `pdq_inner`, by which `deduplicate` finds crops that the hash of the whole image misses.
+        dihedral: Adds the hashes of the image turned by quarters and flipped, by which `deduplicate` finds such copies.
     """
 
     kind: Literal["fingerprint"] = "fingerprint"
     inner_hash: bool = False
+    dihedral: bool = False
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class _Hashes:
     whole: str | None = None
     inner: str | None = None
     quality: int | None = None
+    dihedral: list[str | None] = field(default_factory=lambda: [None] * len(PDQ_DIHEDRAL))
     mark: Mark | None = None
 
 
@@ -56,7 +59,11 @@ class Fingerprint(Stage):
             kind="fingerprint",
             version=2,
             requires=("image",),
-            adds=("pdq", "pdq_quality", *(("pdq_inner",) if self._settings.inner_hash else ())),
+            adds=(
+                *("pdq", "pdq_quality"),
+                *(("pdq_inner",) if self._settings.inner_hash else ()),
+                *(PDQ_DIHEDRAL if self._settings.dihedral else ()),
+            ),
             resources=Resources(cpus=1.0),
             rowwise=True,
         )
@@ -69,6 +76,8 @@ class Fingerprint(Stage):
             "pdq_quality": [item.quality for item in hashes],
             "pdq_inner": [item.inner for item in hashes],
         }
+        for place, name in enumerate(PDQ_DIHEDRAL):
+            columns[name] = [item.dihedral[place] for item in hashes]
         for name in self.spec.adds:
             table = table.append_column(COLUMNS[name].field, pa.array(columns[name], COLUMNS[name].type))
         marks = [item.mark for item in hashes]
@@ -81,4 +90,7 @@ class Fingerprint(Stage):
             return _Hashes(mark=failed(failure.reason, failure.detail))
         whole = pdq_hash(pixels)
         inner = pdq_hash(inner_part(pixels, _INNER_SHARE)).digits if self._settings.inner_hash else None
-        return _Hashes(whole.digits, inner, whole.quality)
+        hashes = _Hashes(whole.digits, inner, whole.quality)
+        if self._settings.dihedral:
+            hashes.dihedral = pdq_dihedral(pixels)
+        return hashes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,14 +13,19 @@ import polars as pl
 from pydantic import Field
 
 from curation.contracts.config import Config, StepConfig
-from curation.contracts.exchange import Exchange, ExchangeSpec
+from curation.contracts.exchange import ExchangeSpec, GroupingExchange
+from curation.net.normal_urls import normal_urls
 from curation.similarity.clusters import cluster
+from curation.similarity.equals import first_of_equals
 from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.variants import Variant, near_pairs_of_variants
+from curation.text.useless import fold
+from schemas.columns import PDQ_DIHEDRAL
 
 logger = logging.getLogger(__name__)
 
+Equality = Literal["image", "url", "pair"]
 Order = Literal["largest", "best_score", "longest_text", "first"]
 Places = npt.NDArray[np.int32]
 
@@ -33,6 +40,13 @@ _ORDERS: dict[str, tuple[tuple[str, ...], pl.Expr]] = {
 }
 """The columns that an order reads, and the figure of which the largest is the best."""
 
+_EQUALITIES: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "image": (("sha256",), "exact", "equal sha256"),
+    "url": (("url",), "same_url", "equal normalised url"),
+    "pair": (("sha256", "text"), "same_pair", "equal sha256 and normalised text"),
+}
+"""The columns that an equality reads, the rule by which a row goes, and what is equal."""
+
 
 class Perceptual(Config):
     """Which pictures are near-copies by their PDQ hashes.
@@ -40,7 +54,8 @@ class Perceptual(Config):
     Attributes:
         max_distance: Bits of 256 in which the hashes of near-copies differ at most; PDQ's authors advise 31.
         variants: Columns with the PDQ hashes of variants of each picture, such as its inner part, which finds crops, or
-            its mirror image. They are compared with the hashes of the others' whole pictures.
+            its mirror image. They are compared with the hashes of the others' whole pictures. `dihedral` stands for
+            all quarter turns and flips, which `fingerprint` makes with its setting of that name.
         min_quality: Pictures of a lower PDQ quality have too little detail to be compared, and keep to themselves.
         max_group: Distinct hashes of a group that may be connected by chains of near-copies. A larger one is split into
             stars, in which every picture is a near-copy of the kept one; 1 makes stars of everything.
@@ -51,6 +66,12 @@ class Perceptual(Config):
     min_quality: int = Field(default=50, ge=0, le=100)
     max_group: int = Field(default=1000, ge=1)
 
+    @property
+    def variant_columns(self) -> tuple[str, ...]:
+        """The columns that `variants` stands for."""
+        named = [PDQ_DIHEDRAL if name == "dihedral" else (name,) for name in self.variants]
+        return tuple(dict.fromkeys(column for columns in named for column in columns))
+
 
 class DeduplicateConfig(StepConfig):
     """What counts as a copy, and which copy is kept.
@@ -58,19 +79,25 @@ class DeduplicateConfig(StepConfig):
     Rows of the same key, which are the same pair given twice, are always copies.
 
     Attributes:
-        exact: Pictures with the same bytes are copies.
+        exact: What makes rows copies by being equal: `image`, the bytes; `url`, the address in its normal spelling;
+            `pair`, the bytes together with the text without regard to case and punctuation. A list of these, or true
+            for `[image]`, false for none.
+        drop_parameters: Query parameters without which addresses are compared, such as `utm_*` (`*`: any characters).
+        sort_parameters: Addresses are compared whatever the order of their parameters.
         perceptual: Near-copies are copies; null looks for none.
         prefer: What makes a copy the best, the first order before the second: `largest` in pixels before resizing,
             `best_score` by CLIP, `longest_text`, `first` in the source. Ties are broken by key.
     """
 
     kind: Literal["deduplicate"] = "deduplicate"
-    exact: bool = True
+    exact: bool | tuple[Equality, ...] = True
+    drop_parameters: tuple[str, ...] = ()
+    sort_parameters: bool = False
     perceptual: Perceptual | None = Perceptual()
     prefer: tuple[Order, ...] = ("largest",)
 
 
-class Deduplicate(Exchange):
+class Deduplicate(GroupingExchange):
     """Rejects every row of which a better copy is kept."""
 
     Config = DeduplicateConfig
@@ -80,50 +107,82 @@ class Deduplicate(Exchange):
     def spec(self) -> ExchangeSpec:
         """Reads the columns that its settings need."""
         columns = [column for order in self.config.prefer for column in _ORDERS[order][0]]
-        columns += ["sha256"] if self.config.exact else []
+        columns += [column for equality in self._equalities() for column in _EQUALITIES[equality][0]]
         columns += self._hash_columns()
         requires = tuple(dict.fromkeys(columns))
         return ExchangeSpec("deduplicate", 1, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
 
+    @property
+    def ties(self) -> tuple[pl.Expr, ...]:
+        """Keys, and whatever else makes copies by being equal."""
+        return (pl.col("key"), *(self._value(equality) for equality in self._equalities()))
+
+    def tied_otherwise(self, frame: pl.LazyFrame) -> pl.Series:
+        """The rows whose hash is near, or the same as, that of another row."""
+        settings = self.config.perceptual
+        if settings is None:
+            return pl.Series("row", [], pl.Int64)
+        telling = pl.col("pdq").is_not_null() & (pl.col("pdq_quality") >= settings.min_quality)
+        hashed = frame.filter(telling).select("row", "pdq", *settings.variant_columns).collect(engine="streaming")
+        first = first_of_equals(hashed["pdq"])
+        items, hash_of = np.unique(first, return_inverse=True)
+        # A hash stands for all rows that have it, and so do their variants.
+        variants = [_variant(hashed[column], hash_of.astype(np.int32)) for column in settings.variant_columns]
+        pairs = near_pairs_of_variants(hashes_from_hex(hashed["pdq"].gather(items)), variants, settings.max_distance)
+        together = np.bincount(hash_of, minlength=len(items)) > 1
+        together[pairs.left] = together[pairs.right] = True
+        return hashed["row"].filter(pl.Series(together[hash_of]))
+
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups of copies and the best of each."""
-        hashes = [*(["sha256"] if self.config.exact else []), *self._hash_columns()]
+        values = {equality: self._value(equality) for equality in self._equalities()}
         orders = [_ORDERS[order][1] for order in self.config.prefer]
         by = [*orders, pl.col("key"), pl.col("row")]
         descending = [True] * len(orders) + [False, False]
-        ranked = frame.sort(by, descending=descending, nulls_last=True).select("row", "key", *hashes).collect()
+        ordered = frame.sort(by, descending=descending, nulls_last=True)
+        ranked = ordered.select("row", "key", *self._hash_columns(), **values).collect()
         # From here on a row is its rank: the smaller, the better.
-        same_key = _first_of_equals(ranked["key"])
-        same_bytes = self._same_bytes(ranked, same_key)
-        best, distance = self._near_copies(ranked, same_bytes)
-        return _verdicts(ranked, same_key, same_bytes, best, distance, self._bound())
+        same_key = first_of_equals(ranked["key"])
+        equal, rule = _equal_rows(ranked, tuple(values), same_key)
+        best, distance = self._near_copies(ranked, equal)
+        return _verdicts(ranked, _Ties(same_key, equal, rule, best, distance), self._bound())
 
-    def _same_bytes(self, ranked: pl.DataFrame, same_key: Places) -> Places:
-        """The best rank with the same picture. A repeated row has the picture of the row that it repeats."""
-        if not self.config.exact:
-            return same_key
-        repeated = pl.Series(same_key != _alone(len(ranked)))
-        return _first_of_equals(ranked["sha256"].set(repeated, None))[same_key]
+    def _equalities(self) -> tuple[Equality, ...]:
+        exact = self.config.exact
+        if isinstance(exact, bool):
+            return ("image",) if exact else ()
+        return exact
+
+    def _value(self, equality: Equality) -> pl.Expr:
+        """What is equal of copies, as text."""
+        if equality == "image":
+            return pl.col("sha256")
+        if equality == "pair":
+            return pl.concat_str("sha256", fold(pl.col("text")), separator=" ")
+        spelled = partial(
+            normal_urls, drop_parameters=self.config.drop_parameters, sort_parameters=self.config.sort_parameters
+        )
+        return pl.col("url").map_batches(spelled, pl.String, is_elementwise=True)
 
     def _hash_columns(self) -> list[str]:
-        return ["pdq", "pdq_quality", *self.config.perceptual.variants] if self.config.perceptual else []
+        return ["pdq", "pdq_quality", *self.config.perceptual.variant_columns] if self.config.perceptual else []
 
     def _bound(self) -> int:
         return self.config.perceptual.max_distance if self.config.perceptual else 0
 
-    def _near_copies(self, ranked: pl.DataFrame, same_bytes: Places) -> tuple[Places, npt.NDArray[np.int16]]:
+    def _near_copies(self, ranked: pl.DataFrame, equal: Places) -> tuple[Places, npt.NDArray[np.int16]]:
         """The best copy of each rank, and the distance to the nearest copy, -1 where no hash was found near."""
         settings = self.config.perceptual
         none = np.full(len(ranked), -1, np.int16)
         if settings is None:
-            return same_bytes, none
-        originals = same_bytes == _alone(len(ranked))
+            return equal, none
+        originals = equal == _alone(len(ranked))
         telling = ranked["pdq"].is_not_null() & (ranked["pdq_quality"] >= settings.min_quality)
         compared = np.nonzero(originals & telling.fill_null(False).to_numpy())[0]
         same_hash = _alone(len(ranked))
-        same_hash[compared] = compared[_first_of_equals(ranked["pdq"].gather(compared))]
+        same_hash[compared] = compared[first_of_equals(ranked["pdq"].gather(compared))]
         items = np.unique(same_hash[compared])
-        variants = [_variant(ranked[column].gather(items)) for column in settings.variants]
+        variants = [_variant(ranked[column].gather(items), _alone(len(items))) for column in settings.variant_columns]
         pairs = near_pairs_of_variants(hashes_from_hex(ranked["pdq"].gather(items)), variants, settings.max_distance)
         clusters = cluster(len(items), pairs.left, pairs.right, settings.max_group)
         self._report(clusters.best, clusters.split)
@@ -134,7 +193,7 @@ class Deduplicate(Exchange):
         nearest[nearest == np.iinfo(np.int16).max] = -1
         best, distance = _alone(len(ranked)), none
         best[items], distance[items] = items[clusters.best], nearest
-        of_row = same_hash[same_bytes]
+        of_row = same_hash[equal]
         distance[np.bincount(of_row, minlength=len(ranked)) > 1] = 0
         return best[of_row], distance[of_row]
 
@@ -153,42 +212,78 @@ class Deduplicate(Exchange):
             )
 
 
-def _variant(hashes: pl.Series) -> Variant:
+def _variant(hashes: pl.Series, owners: Places) -> Variant:
     present = hashes.is_not_null()
-    return Variant(present.arg_true().cast(pl.Int32).to_numpy(), hashes_from_hex(hashes.filter(present)))
+    return Variant(owners[present.to_numpy()], hashes_from_hex(hashes.filter(present)))
 
 
 def _alone(count: int) -> Places:
     return np.arange(count, dtype=np.int32)
 
 
-def _first_of_equals(values: pl.Series) -> Places:
-    """(n,) int32: the first place with the same value; its own place for null."""
-    frame = pl.DataFrame({"value": values, "place": _alone(len(values))})
-    first = pl.when(pl.col("value").is_null()).then("place").otherwise(pl.col("place").min().over("value"))
-    return frame.select(first.alias("first")).to_series().cast(pl.Int32).to_numpy().copy()
+@dataclass(frozen=True, slots=True)
+class _Ties:
+    """What ties each rank to better ones.
+
+    Attributes:
+        same_key: (n,) int32, the best rank with the same key.
+        equal: (n,) int32, the best rank of those that are connected by being equal.
+        rule: (n,) int8, the number of an equality by which a rank has a better one, -1 for none.
+        best: (n,) int32, the best copy.
+        distance: (n,) int16, to the nearest copy, -1 where no hash was near.
+    """
+
+    same_key: Places
+    equal: Places
+    rule: npt.NDArray[np.int8]
+    best: Places
+    distance: npt.NDArray[np.int16]
 
 
-def _verdicts(
-    ranked: pl.DataFrame,
-    same_key: Places,
-    same_bytes: Places,
-    best: Places,
-    distance: npt.NDArray[np.int16],
-    bound: int,
-) -> pl.LazyFrame:
+def _equal_rows(
+    ranked: pl.DataFrame, equalities: tuple[str, ...], same_key: Places
+) -> tuple[Places, npt.NDArray[np.int8]]:
+    """The best rank connected to each by equal values, and the number of an equality that says so.
+
+    A repeated row has the values of the row that it repeats.
+    """
+    count = len(ranked)
+    alone, rule = _alone(count), np.full(count, -1, np.int8)
+    repeated = pl.Series(same_key != alone)
+    firsts = [first_of_equals(ranked[equality].set(repeated, None)) for equality in equalities]
+    tied = [np.flatnonzero(first != alone) for first in firsts]
+    numbers = [list(_EQUALITIES).index(equality) for equality in equalities]
+    # Where a chain leads to a better row, the first equality by which there is any other; else, by which it is better.
+    for number, first, rows in reversed(list(zip(numbers, firsts, tied, strict=True))):
+        rule[first[rows]] = number
+    for number, rows in reversed(list(zip(numbers, tied, strict=True))):
+        rule[rows] = number
+    if not firsts:
+        return same_key, rule
+    if len(firsts) == 1:
+        return firsts[0][same_key], rule
+    left = np.concatenate([alone[:0], *(first[rows] for first, rows in zip(firsts, tied, strict=True))])
+    right = np.concatenate([alone[:0], *(alone[rows] for rows in tied)])
+    return cluster(count, left, right, max(count, 1)).best[same_key], rule
+
+
+def _verdicts(ranked: pl.DataFrame, ties_of: _Ties, bound: int) -> pl.LazyFrame:
     """The verdict of every row: all but the best of a group are copies, and each names the strongest tie."""
     ties = pl.LazyFrame(
         {
             "row": ranked["row"],
             "key": ranked["key"],
             "rank": _alone(len(ranked)),
-            "same_key": same_key,
-            "same_bytes": same_bytes,
-            "best": best,
-            "distance": distance,
+            "same_key": ties_of.same_key,
+            "equal": ties_of.equal,
+            "rule": ties_of.rule,
+            "best": ties_of.best,
+            "distance": ties_of.distance,
         }
     )
+    rules = dict(enumerate(rule for _, rule, _ in _EQUALITIES.values()))
+    details = {rule: equal for _, rule, equal in _EQUALITIES.values()}
+    details["repeated_row"] = "equal source, url and caption"
     kept = ties.filter(pl.col("rank") == pl.col("best")).select("best", duplicate_of="key")
     of_group = pl.len().over("best") > 1
     judged = ties.with_columns(
@@ -198,8 +293,8 @@ def _verdicts(
         .then(None)
         .when(pl.col("same_key") != pl.col("rank"))
         .then(pl.lit("repeated_row"))
-        .when(pl.col("same_bytes") != pl.col("rank"))
-        .then(pl.lit("exact"))
+        .when(pl.col("equal") != pl.col("rank"))
+        .then(pl.col("rule").replace_strict(rules, default=None, return_dtype=pl.String))
         .otherwise(pl.lit("perceptual")),
     )
     rejected = pl.col("reason").is_not_null()
@@ -208,10 +303,7 @@ def _verdicts(
         "reason",
         detail=pl.when(pl.col("reason") == "perceptual")
         .then(pl.format("pdq distance {} <= {}", "duplicate_distance", pl.lit(bound)))
-        .when(pl.col("reason") == "exact")
-        .then(pl.lit("equal sha256"))
-        .when(rejected)
-        .then(pl.lit("equal source, url and caption")),
+        .otherwise(pl.col("reason").replace_strict(details, default=None, return_dtype=pl.String)),
         duplicate_of=pl.when(rejected).then("duplicate_of"),
         duplicate_distance=pl.when(of_group).then("duplicate_distance"),
         duplicate_group="duplicate_group",

@@ -2,19 +2,47 @@
 
 import pickle
 import re
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from evaluation_tables import evaluation_table
 from samples import table_for
 
 from schemas.columns import COLUMNS, Role
 from stages.catalogue import CATALOGUE
 
+CONCEPTS = str(Path(__file__).parent / "concepts.txt")
 SETTINGS = {
-    "deduplicate": [{}, {"prefer": ("best_score", "longest_text", "largest", "first")}, {"perceptual": None}],
+    "balance_groups": [
+        {"by": ("text_language",), "max_per_group": 2},
+        {"by": ("text_words",), "rows": 20, "temperature": 0.5, "column": "clip_score"},
+    ],
+    "balance_metadata": [
+        {"metadata": CONCEPTS, "max_per_entry": 3},
+        {"metadata": CONCEPTS, "max_per_entry": 2, "choose": "exactly", "case_sensitive": False},
+        {"metadata": {"en": CONCEPTS, "other": CONCEPTS}, "max_per_entry": 2},
+    ],
+    "deduplicate": [
+        {},
+        {"prefer": ("best_score", "longest_text", "largest", "first")},
+        {"perceptual": None},
+        {"exact": ("image", "url", "pair"), "sort_parameters": True},
+    ],
+    "decontaminate": [
+        {"sets": ({"name": "benchmark", "path": evaluation_table()},), "descriptor": {}},
+        {"sets": ({"name": "benchmark", "path": evaluation_table()},), "sha256": False, "pdq": {"max_distance": 0}},
+    ],
+    "deduplicate_semantic": [{"clusters": 2}, {"keep": "best_score", "epsilon": 0.5, "sample_rows": 3}],
+    "deduplicate_text": [{}, {"prefer": ("best_score", "longest_text", "first"), "keep": 3}, {"near": None}],
+    "limit_repeats": [
+        {"max_images_per_text": 2},
+        {"image": "pdq", "max_texts_per_image": 8, "max_images_per_text": None},
+    ],
     "rare_tokens": [{"min_count": 6}, {"most_frequent": 30, "judge": "words_and_pairs"}, {"most_frequent": 7}],
     "select": [
+        {"rules": ({"column": "clip_score", "min_quantile": 0.2}, {"by": ("text_words",), "max_per_group": 3})},
         {"rules": ({"column": "clip_score", "min": 0.0},)},
         {"rules": ({"column": "clip_score", "top_fraction": 0.3}, {"where": "width > 5 OR height IS NULL"})},
     ],
@@ -82,11 +110,12 @@ def test_a_verdict_is_made_when_there_is_one_row(exchange):
     assert verdicts_of(exchange, frame_for(exchange).head(1)).height == 1
 
 
-def test_only_steady_scalars_are_read_and_written_when_declared(exchange):
+def test_bytes_are_not_read_and_scalars_alone_written_when_declared(exchange):
     spec = exchange.spec
     assert spec.kind == exchange.config.kind
     assert spec.version >= 1
-    assert {COLUMNS[name].role for name in (*spec.requires, *spec.adds)} <= {Role.SCALAR}
+    assert all(COLUMNS[name].decidable for name in spec.requires)
+    assert {COLUMNS[name].role for name in spec.adds} <= {Role.SCALAR}
     assert not set(spec.adds) & set(spec.requires)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute
 import pytest
+from copy_models import copy_model
 from samples import table_for, urls_of
 
 from curation.engine.stage_chain import END_COLUMNS, StageChain
@@ -17,7 +18,8 @@ from stages.catalogue import CATALOGUE
 
 SETTINGS = {
     "fetch_images": {"allow_networks": ("127.0.0.0/8",), "allow_ports": None, "retries": 0},
-    "fingerprint": {"inner_hash": True},
+    "fingerprint": {"inner_hash": True, "dihedral": True},
+    "describe_copies": {"model": copy_model(), "side_px": 32, "batch_size": 4},
     "score_alignment": {"model": "embedded:clip", "batch_size": 8},
     "text_rules": {"pii": "reject", "mask_persons": True, "reject_markup": True},
     "text_prose": {"min_stop_word_share": 0.2},

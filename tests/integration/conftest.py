@@ -16,6 +16,6 @@ def sandbox(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def undisturbed(sandbox, tmp_path_factory):
-    """The folder of a run that nothing disturbed, its summary, and how long it took."""
+    """The folder of a run that nothing disturbed, in one process, and its summary. On Ray it must come to the same."""
     out = tmp_path_factory.mktemp("undisturbed")
     return out, sandbox.run(out)

@@ -1,4 +1,4 @@
-"""The whole recipe on Ray, over real HTTP, with real models: conservation, truth, resume, re-use."""
+"""The whole recipe over real HTTP, with real models, on Ray and without: conservation, truth, resume, re-use."""
 
 import time
 
@@ -66,7 +66,7 @@ def test_nothing_is_asked_for_or_encoded_when_the_threshold_changes(sandbox, und
 
 
 @pytest.mark.timeout(500)
-def test_the_outcome_is_the_same_to_the_byte_when_the_driver_was_killed(sandbox, undisturbed, tmp_path):
+def test_the_outcome_is_the_same_to_the_byte_when_the_driver_was_killed(sandbox, undisturbed, ray_address, tmp_path):
     undisturbed_out, _ = undisturbed
     sandbox.run(undisturbed_out)
     asked = sandbox.requests()
@@ -74,8 +74,8 @@ def test_the_outcome_is_the_same_to_the_byte_when_the_driver_was_killed(sandbox,
     def half_is_fetched():
         return len(list(tmp_path.glob(f"pool/{FETCH}-*/commits-*/*.json"))) >= PAIRS // PART_ROWS // 2
 
-    sandbox.kill_when(tmp_path, half_is_fetched)
-    sandbox.run(tmp_path)
+    sandbox.kill_when(tmp_path, half_is_fetched, ray_address)
+    sandbox.run(tmp_path, ray_address=ray_address)
     assert delivered(tmp_path) == delivered(undisturbed_out)
     again = sandbox.requests() - asked
     # Counted against the undisturbed run, in which what heals was asked for more than once too.

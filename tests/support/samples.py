@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 from pictures import gradient, png_of_size, saved
 
 from curation.row_keys import row_keys
-from schemas.columns import COLUMNS
+from schemas.columns import COLUMNS, EMBEDDING_TYPE
 
 _HERE = Path(__file__).as_uri()
 
@@ -57,6 +58,8 @@ def _values(name, urls):
         "sha256": [*_hexadecimal(64), _hexadecimal(64)[0], None],
         "pdq": [*_hexadecimal(64), _hexadecimal(64)[0], None],
         "pdq_inner": [*_hexadecimal(64), None],
+        "image_embedding": [[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], None, [0.8, 0.6, 0.0, 0.0], [0.0] * 4],
+        "copy_descriptor": [[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], None, [0.0, 0.0, 1.0, 0.0]],
         "clip_score": [0.31, 0.02, -0.5, 0.31, None],
     }
     if name in special:
@@ -71,6 +74,12 @@ def _values(name, urls):
     return [None]
 
 
+def _array(values, kind):
+    if kind == EMBEDDING_TYPE:
+        values = [None if value is None else np.array(value, np.float16) for value in values]
+    return pa.array(values, kind)
+
+
 def table_for(requires, rows=24, urls=URLS):
     """A table of `row`, `key` and the columns, with values that differ in step from column to column."""
     names = list(dict.fromkeys(["row", "key", *requires]))
@@ -80,5 +89,5 @@ def table_for(requires, rows=24, urls=URLS):
         if name not in columns:
             values = _values(name, urls)
             columns[name] = [values[(number + place) % len(values)] for number in range(rows)]
-    arrays = [pa.array(columns[name], COLUMNS[name].type) for name in names]
+    arrays = [_array(columns[name], COLUMNS[name].type) for name in names]
     return pa.table(arrays, schema=pa.schema([COLUMNS[name].field.with_nullable(True) for name in names]))

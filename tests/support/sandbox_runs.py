@@ -25,24 +25,29 @@ class Sandbox:
     def __init__(self, web):
         self.web = web
 
-    def command(self, out, *overrides):
+    def command(self, out, overrides=(), ray_address=None):
+        """The command of a run: on a cluster, or without Ray."""
         settings = (f"source.path={json.dumps(str(self.web.pairs_path))}", f"run.part_rows={PART_ROWS}", *overrides)
         recipe = str(REPOSITORY / "jobs" / "recipes" / "sandbox.yaml")
+        where = ("--address", ray_address) if ray_address else ("--runner", "in-process")
         chosen = [word for setting in settings for word in ("--set", setting)]
-        return [sys.executable, "-m", "jobs.curate", recipe, "--out", str(out), "--json", *chosen]
+        return [sys.executable, "-m", "jobs.curate", recipe, "--out", str(out), "--json", *where, *chosen]
 
-    def run(self, out, *overrides):
+    def run(self, out, *overrides, ray_address=None):
         """Runs to the end; the summary that was printed."""
         done = subprocess.run(
-            self.command(out, *overrides), cwd=REPOSITORY, capture_output=True, text=True, timeout=300
+            self.command(out, overrides, ray_address), cwd=REPOSITORY, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr[-4000:]
         return json.loads(done.stdout)
 
-    def kill_when(self, out, condition):
+    def kill_when(self, out, condition, ray_address):
         """Starts a run and kills its driver, and it alone, as soon as the condition holds."""
         driver = subprocess.Popen(
-            self.command(out), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.command(out, ray_address=ray_address),
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         try:
             limit = time.monotonic() + 240

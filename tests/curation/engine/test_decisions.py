@@ -5,6 +5,8 @@ import pytest
 from toy_lineage import ByHand
 from toy_steps import CATALOGUE, Threshold, WriteLines
 
+from curation.engine import decisions
+from curation.engine.beside_vectors import beside_vectors
 from curation.engine.decisions import assign, decide, live_frame, read_decision
 from curation.errors import CurationError
 from curation.storage.column_groups import read_columns
@@ -79,6 +81,24 @@ def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
     assert decide(run.lineage, run.plan.items[2].exchange, LAYOUT).rows_in == 0
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 20, 1000])
+def test_what_is_written_is_the_same_when_it_is_joined_and_checked_piece_by_piece(tmp_path, monkeypatch, rows_at_once):
+    whole = ByHand(tmp_path / "whole", STEPS)
+    whole.all()
+    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
+    pieces = ByHand(tmp_path / "pieces", STEPS)
+    pieces.all()
+    records = [run.lineage.items[1].commit for run in (whole, pieces)]
+    assert records[0].file.sha256 == records[1].file.sha256
+    assert records[0].rejected == records[1].rejected
+    frames = [live_frame(run.lineage, ["width", "text_words"]) for run in (whole, pieces)]
+    assert frames[0].collect().equals(frames[1].sort("row").collect())
+    narrow = [frame.filter(pl.col("text_words") > 4).select("width").head(3).collect() for frame in frames]
+    assert narrow[0].height == 3
+    assert narrow[0].equals(narrow[1])
+
+
+@pytest.mark.parametrize("rows_at_once", [16, 1000])
 @pytest.mark.parametrize(
     ("function", "counts"),
     [
@@ -91,10 +111,17 @@ def test_nobody_lives_when_every_part_was_set_aside(tmp_path):
             "34 verdicts on 34 rows",
         ),
         (lambda frame: kept(frame.head(0)), "0 verdicts on 0 rows"),
+        (
+            lambda frame: pl.concat([kept(frame), kept(frame.head(1).with_columns(row=pl.lit(99, pl.Int64)))]),
+            "35 verdicts on 35 rows",
+        ),
     ],
-    ids=["drops", "doubles", "all one", "others", "null", "none"],
+    ids=["drops", "doubles", "all one", "others", "null", "none", "one more"],
 )
-def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(tmp_path, function, counts):
+def test_nothing_is_committed_when_an_exchange_drops_or_doubles_rows(
+    tmp_path, monkeypatch, function, counts, rows_at_once
+):
+    monkeypatch.setattr(decisions, "ROWS_AT_ONCE", rows_at_once)
     run = measured(tmp_path)
     with pytest.raises(CurationError, match=f"^step threshold: gave {counts}, but 34 rows are alive$"):
         decide(run.lineage, judged_by(function), LAYOUT)
@@ -188,3 +215,19 @@ def test_a_row_may_have_a_reason_in_place_of_a_place_when_a_sink_leaves_it_out(t
 
     commit = assign(run.lineage, placed_by(without_last), LAYOUT)
     assert (commit.units, commit.rejected) == (3, {"write_lines.spare": 4})
+
+
+def test_vectors_stream_beside_scalars_when_an_exchange_asks_for_both(tmp_path):
+    rows = pl.LazyFrame({"row": [1, 3, 5], "key": ["a", "b", "c"], "figure": [0.1, None, 0.5]})
+    path = tmp_path / "vectors.parquet"
+    values = pl.Series([[float(row), 0.0] for row in range(7)], dtype=pl.List(pl.Float16))
+    pl.DataFrame({"row": range(7), "v": values}).write_parquet(path)
+    beside = beside_vectors(rows, pl.scan_parquet(path))
+    found = {row["row"]: row for batch in beside.collect_batches(chunk_size=2) for row in batch.to_dicts()}
+    assert found == {
+        1: {"row": 1, "key": "a", "figure": 0.1, "v": [1.0, 0.0]},
+        3: {"row": 3, "key": "b", "figure": None, "v": [3.0, 0.0]},
+        5: {"row": 5, "key": "c", "figure": 0.5, "v": [5.0, 0.0]},
+    }
+    assert beside.select("row", "v").collect()["row"].to_list() == [1, 3, 5]
+    assert beside_vectors(rows.head(0), pl.scan_parquet(path)).collect().shape == (0, 4)

@@ -1,12 +1,13 @@
 import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from pictures import gradient
 
 from curation.images.headers import read_header
-from curation.images.pdq import inner_part, pdq_hash
+from curation.images.pdq import inner_part, pdq_dihedral, pdq_hash
 from curation.images.pixels import decode_pixels
 
 _REFERENCE = Path(__file__).parents[4] / "shared" / "data" / "neardup_pdq"
@@ -51,3 +52,14 @@ def test_hash_does_not_depend_on_the_memory_layout():
 
 def test_inner_part_leaves_the_same_off_every_side():
     assert np.array_equal(inner_part(gradient(100, 50), 0.9), gradient(100, 50)[2:48, 5:95])
+
+
+def test_dihedral_hashes_are_those_of_the_turned_and_flipped_image():
+    noise = np.random.default_rng(2).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    picture = cv2.resize(noise, (300, 240), interpolation=cv2.INTER_CUBIC)
+    found = pdq_dihedral(picture)
+    turned = [np.rot90(picture, quarters) for quarters in (1, 2, 3)]
+    flipped = [picture[::-1], picture[:, ::-1], picture.swapaxes(0, 1), np.rot90(picture, 2).swapaxes(0, 1)]
+    expected = [pdq_hash(np.ascontiguousarray(pixels)).digits for pixels in (*turned, *flipped)]
+    assert max(_distance(*pair) for pair in zip(found, expected, strict=True)) <= 2
+    assert pdq_dihedral(gradient(4, 90)) == [None] * 7

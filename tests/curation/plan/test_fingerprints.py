@@ -85,6 +85,14 @@ def test_only_what_comes_later_changes_when_an_exchange_does():
     assert changed("threshold.min=4") == {"threshold", "again.scope", LAST}
 
 
+def test_only_what_comes_later_changes_when_the_content_that_an_exchange_reads_does(monkeypatch):
+    before = prints_of()
+    monkeypatch.setattr(CATALOGUE.exchanges["threshold"], "content_digest", lambda self: "files as they are")
+    after = prints_of()
+    assert {name for name in before if before[name] != after[name]} == {"threshold", "again", LAST}
+    assert before["again"][0] == after["again"][0]
+
+
 def test_only_the_delivery_changes_when_the_sink_does():
     assert changed("write_lines.unit_rows=3") == {LAST}
 

@@ -187,6 +187,11 @@ def test_the_rows_are_brought_into_the_pool_when_no_stage_stands_first(first):
             ["any:a url>fetch_s", "judge:j fetch_s"],
             "r.yaml: steps.1 (j): reads the column fetch_s, which differs from run to run; decide by another",
         ),
+        (
+            ["any:a url>image", "judge:j image"],
+            "r.yaml: steps.1 (j): reads the column image, which holds bytes; exchanges decide by figures and "
+            "embeddings alone",
+        ),
     ],
 )
 def test_the_step_and_the_remedy_are_named_when_columns_do_not_fit(steps, line):

@@ -10,14 +10,15 @@ from curation.contracts.resources import Resources
 from curation.errors import PlanError
 from curation.runtime.ray_data import RayRunner
 
+# Ray takes its time to start, and so do workers in place of dead ones.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.fixture(scope="module")
-def runner():
+def runner(ray_address):
     # The workers cannot import the tests' modules: what they need of them travels whole.
     ray.cloudpickle.register_pickle_by_value(toy_steps)
-    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield RayRunner(max_tries=2)
-    ray.shutdown()
+    return RayRunner(max_tries=2)
 
 
 def test_the_results_are_equal_to_the_byte_when_ray_runs_them(tmp_path, runner):

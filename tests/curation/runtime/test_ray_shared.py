@@ -21,15 +21,16 @@ from curation.runtime.ray_shared import start_shared, stop_shared
 
 BODY = b"some bytes"
 
+# Ray takes its time to start, and so do workers in place of dead ones.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.fixture(scope="module")
-def runner():
+def runner(ray_address):
     # The workers cannot import the tests' modules: what they need of them travels whole.
     for module in (fetch_parts, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield RayRunner(max_tries=2)
-    ray.shutdown()
+    return RayRunner(max_tries=2)
 
 
 @pytest.fixture

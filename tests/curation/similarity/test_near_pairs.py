@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import curation.similarity.near_pairs as near_pairs_module
+from curation.similarity.bands import choose_bands
 from curation.similarity.hashes import Hashes
 from curation.similarity.near_pairs import MAX_DISTANCE, near_pairs
 
@@ -72,6 +74,41 @@ def test_planted_pairs_are_found_when_among_many_random_hashes() -> None:
 def test_no_pairs_are_found_when_there_are_no_hashes() -> None:
     assert _found(np.zeros((0, 8), np.uint32), 31) == []
     assert _found(np.zeros((1, 8), np.uint32), 31) == []
+
+
+@pytest.mark.parametrize("known", [0, 1, 60, 119, 120])
+def test_new_pairs_and_known_ones_are_all_when_hashes_are_added(known: int) -> None:
+    generator = np.random.default_rng(9)
+    centres = generator.integers(0, 2**32, (10, 8), dtype=np.uint32)
+    hashes = np.stack([_flipped(centres[at % 10], generator.choice(256, at % 20, replace=False)) for at in range(120)])
+    before = _found(hashes[:known], 31)
+    added = near_pairs(hashes, 31, known)
+    found = list(zip(added.left.tolist(), added.right.tolist(), added.distance.tolist(), strict=True))
+    assert all(right >= known for _, right, _ in found)
+    assert sorted(before + found) == _found(hashes, 31)
+
+
+@pytest.mark.parametrize("count", [10_000, 300_000, 1_000_000, 20_000_000, 1_000_000_000])
+@pytest.mark.parametrize("known", [0, 70])
+def test_pairs_are_the_same_when_bands_are_those_for_another_number(
+    count: int, known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(near_pairs_module, "choose_bands", lambda _, distance: choose_bands(count, distance))
+    generator = np.random.default_rng(count)
+    centres = generator.integers(0, 2**32, (8, 8), dtype=np.uint32)
+    hashes = np.stack([_flipped(centres[at % 8], generator.choice(256, at % 24, replace=False)) for at in range(96)])
+    found = near_pairs(hashes, 31, known)
+    assert list(zip(found.left.tolist(), found.right.tolist(), found.distance.tolist(), strict=True)) == [
+        pair for pair in _brute_force(hashes, 31) if pair[1] >= known
+    ]
+
+
+def test_pairs_do_not_hang_on_it_when_threads_are_more_or_fewer() -> None:
+    hashes = np.random.default_rng(2).integers(0, 2**16, (300, 8), dtype=np.uint32)
+    one, three = near_pairs(hashes, 47, threads=1), near_pairs(hashes, 47, threads=3)
+    assert [getattr(one, name).tolist() for name in ("left", "right", "distance")] == [
+        getattr(three, name).tolist() for name in ("left", "right", "distance")
+    ]
 
 
 @pytest.mark.parametrize("max_distance", [-1, MAX_DISTANCE + 1])

@@ -21,16 +21,11 @@ CONFIG = TrainConfig(
 
 
 @pytest.mark.slow
-def test_losses_are_those_of_one_process_when_two_train(shards, tmp_path, monkeypatch):
-    import ray
-
+@pytest.mark.timeout(300)
+def test_losses_are_those_of_one_process_when_two_train(shards, tmp_path, ray_address, monkeypatch):
     monkeypatch.setenv("RAY_TRAIN_V2_ENABLED", "1")
     alone = train(shards, tmp_path / "alone", CONFIG)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        both = train_distributed(shards, tmp_path / "both", CONFIG, workers=2, cpus_per_worker=0.5)
-    finally:
-        ray.shutdown()
+    both = train_distributed(shards, tmp_path / "both", CONFIG, workers=2, cpus_per_worker=0.5)
     assert both.steps == 4
     expected, found = (
         [json.loads(line)["loss"] for line in result.metrics.read_text().splitlines()] for result in (alone, both)

@@ -13,6 +13,8 @@ _TYPES = {
     "row": pl.Int64,
     "key": pl.String,
     "sha256": pl.String,
+    "url": pl.String,
+    "text": pl.String,
     "pdq": pl.String,
     "pdq_quality": pl.Int16,
     "pdq_inner": pl.String,
@@ -34,6 +36,8 @@ def _pair(row: int, **values: Any) -> dict[str, Any]:
         "row": row,
         "key": f"{row:032x}",
         "sha256": f"sha of {row}",
+        "url": f"http://a.example/{row}.jpg",
+        "text": f"picture {row}",
         "pdq": far,
         "pdq_quality": 100,
         "pdq_inner": None,
@@ -135,6 +139,48 @@ def test_best_copy_is_kept_when_an_order_is_stated(prefer: tuple[str, ...], kept
     verdicts = _decide(rows, DeduplicateConfig(prefer=prefer))  # type: ignore[arg-type]
     assert _kept(verdicts) == [kept]
     assert {verdict["duplicate_of"] for row, verdict in verdicts.items() if row != kept} == {rows[kept]["key"]}
+
+
+def test_rows_are_copies_when_their_addresses_differ_in_spelling_alone() -> None:
+    rows = [
+        _pair(0, url="http://a.example/x.jpg?b=1&a=2&utm_source=q"),
+        _pair(1, url="HTTP://A.example:80/./%78.jpg?b=1&a=2&utm_source=q#top"),
+        _pair(2, url="http://a.example/x.jpg?a=2&b=1"),
+        _pair(3, url="https://a.example/x.jpg?b=1&a=2&utm_source=q"),
+        _pair(4, url=None),
+        _pair(5, url=None),
+    ]
+    assert _kept(_decide(rows)) == [0, 1, 2, 3, 4, 5]
+    verdicts = _decide(rows, DeduplicateConfig(exact=("url",)))
+    assert _kept(verdicts) == [0, 2, 3, 4, 5]
+    assert (verdicts[1]["reason"], verdicts[1]["detail"]) == ("same_url", "equal normalised url")
+    loose = DeduplicateConfig(exact=("url",), drop_parameters=("utm_*",), sort_parameters=True)
+    assert _kept(_decide(rows, loose)) == [0, 3, 4, 5]
+
+
+def test_pairs_are_copies_when_bytes_and_words_are_equal() -> None:
+    rows = [
+        _pair(0, sha256="s", text="A red  Fox!"),
+        _pair(1, sha256="s", text="a red fox"),
+        _pair(2, sha256="s", text="a blue fox"),
+        _pair(3, text="a red fox"),
+        _pair(4, sha256="s", text=None),
+    ]
+    verdicts = _decide(rows, DeduplicateConfig(exact=("pair",), perceptual=None))
+    assert _kept(verdicts) == [0, 2, 3, 4]
+    assert (verdicts[1]["reason"], verdicts[1]["detail"]) == ("same_pair", "equal sha256 and normalised text")
+
+
+def test_equalities_are_chained_when_several_are_asked_for() -> None:
+    # 2 has the bytes of 0 and the address of 3, 1 has the address of 2.
+    same = "http://a.example/same.jpg"
+    rows = [_pair(0, sha256="s"), _pair(1, url=same), _pair(2, sha256="s", url=same), _pair(3, url=same), _pair(4)]
+    verdicts = _decide(rows, DeduplicateConfig(exact=("image", "url"), perceptual=None))
+    assert [verdict["reason"] for verdict in verdicts.values()] == [None, "same_url", "exact", "same_url", None]
+    assert {verdicts[row]["duplicate_of"] for row in (1, 2, 3)} == {f"{0:032x}"}
+    assert [verdict["duplicate_group"] for verdict in verdicts.values()] == [0, 0, 0, 0, None]
+    urls_first = _decide(rows, DeduplicateConfig(exact=("url", "image"), perceptual=None))
+    assert [verdict["reason"] for verdict in urls_first.values()] == [None, "same_url", "same_url", "same_url", None]
 
 
 def test_row_is_repeated_when_its_key_was_there_before() -> None:
@@ -270,7 +316,8 @@ def test_columns_are_required_only_when_a_setting_reads_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"prefer": ("biggest",)}, {"perceptual": {"max_distance": 48}}, {"perceptal": None}]
+    "settings",
+    [{"prefer": ("biggest",)}, {"exact": ("bytes",)}, {"perceptual": {"max_distance": 48}}, {"perceptal": None}],
 )
 def test_config_is_refused_when_a_setting_is_impossible(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -1,0 +1,1 @@
+"""Balancing: how often a text names each entry of a list of concepts, and which rows are kept for it."""

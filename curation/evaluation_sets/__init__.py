@@ -1,0 +1,1 @@
+"""Evaluation sets that training data must not contain: where they lie, and what is known of their images."""

@@ -1,0 +1,71 @@
+"""Hash partitions of a frame, written once and worked on one after the other in this process."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from curation.storage.store import Store
+
+_PARTITION = "partition"
+
+
+class LocalPartitions:
+    """Works on partitions one after the other, so that only one of them is in memory.
+
+    Args:
+        count: How many; with one, nothing is written.
+        workspace: Where they are written for the time being.
+    """
+
+    def __init__(self, count: int, workspace: Store) -> None:
+        self._count = count
+        self._workspace = workspace
+
+    def apply(
+        self, frame: pl.LazyFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame]
+    ) -> Iterator[pl.DataFrame]:
+        """Yields what the function makes of each partition."""
+        if self._count == 1:
+            yield function(frame.collect(engine="streaming"))
+            return
+        with WrittenPartitions(frame, by, self._count, self._workspace) as files:
+            for file in files:
+                yield function(pl.read_parquet(file, glob=False))
+
+
+class WrittenPartitions:
+    """A frame on disk, one file for each hash partition that has rows: a context that yields where they are.
+
+    Args:
+        frame: The rows; they pass through memory once, by and by.
+        by: Column of hashes (UInt64).
+        count: How many partitions.
+        workspace: Where a folder is made for them, and removed at the end.
+    """
+
+    def __init__(self, frame: pl.LazyFrame, by: str, count: int, workspace: Store) -> None:
+        self._frame = frame.with_columns((pl.col(by) % count).cast(pl.UInt32).alias(_PARTITION))
+        self._store = workspace.child(f"partitions-{uuid.uuid4().hex[:12]}")
+        self._files: list[str] = []
+
+    def __enter__(self) -> list[str]:
+        local = self._store.is_local
+        scheme = pl.PartitionBy(
+            self._store.locate("") if local else self._store.url,
+            key=_PARTITION,
+            include_key=False,
+            approximate_bytes_per_file=None,
+            file_path_provider=lambda args: f"{args.partition_keys[_PARTITION][0]:05d}.parquet",
+        )
+        self._frame.sink_parquet(scheme, mkdir=local)
+        self._files = self._store.list("")
+        return [self._store.locate(file) if local else f"{self._store.url}/{file}" for file in self._files]
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._store.list(""):
+            self._store.delete(file)
+        if self._store.is_local:
+            self._store.fs.rmdir(self._store.locate("").rstrip("/"))

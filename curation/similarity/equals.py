@@ -1,0 +1,99 @@
+"""Which values are equal, for many of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Places = npt.NDArray[np.int32]
+_SEED = 20_011
+
+
+def hashed(values: pl.Expr) -> pl.Expr:
+    """UInt64: equal for equal values, and hardly ever for others; null for null.
+
+    The same in every process that runs the same release of polars.
+    """
+    return pl.when(values.is_not_null()).then(values.hash(_SEED))
+
+
+def first_of_equals(values: pl.Series) -> Places:
+    """The first place with the same value; its own place for null.
+
+    Values are compared by a few bits of their hashes, which are sorted together with their places: 64 bits that sort
+    several times faster than hashes in a table, and in the memory of one array. What seems equal is compared in full.
+
+    Args:
+        values: (n,) of any type that can be compared and hashed.
+
+    Returns:
+        (n,) int32.
+    """
+    first = np.arange(len(values), dtype=np.int32)
+    placed, bits = _placed_hashes(values)
+    later = np.flatnonzero(placed[1:] >> bits == placed[:-1] >> bits) + 1
+    if not len(later):
+        return first
+    mask = (np.uint64(1) << bits) - np.uint64(1)
+    behind, before = ((placed[at] & mask).astype(np.int32) for at in (later, later - 1))
+    heads = np.ones(len(later), bool)
+    heads[1:] = later[1:] != later[:-1] + 1
+    run = np.cumsum(heads) - 1
+    first[behind] = before[heads][run]
+    differs = (values.gather(behind) != values.gather(before)).to_numpy()
+    if differs.any():
+        # Values that differ share their bits: rare, so that these runs alone are grouped by value.
+        mixed = np.zeros(int(run[-1]) + 1, bool)
+        mixed[run[differs]] = True
+        inside = mixed[run]
+        places = np.union1d(behind[inside], before[inside]).astype(np.int32)
+        frame = pl.DataFrame({"value": values.gather(places), "place": places})
+        first[places] = frame.select(pl.col("place").min().over("value")).to_series().to_numpy()
+    return first
+
+
+def _placed_hashes(values: pl.Series) -> tuple[npt.NDArray[np.uint64], np.uint64]:
+    """Sorted: the upper bits of the hash of each value that is not null, above its place; and the bits of a place."""
+    bits = np.uint64(max(len(values) - 1, 1).bit_length())
+    places = np.arange(len(values), dtype=np.uint64)
+    hashes = values.hash(_SEED).to_numpy(writable=True)
+    if values.null_count():
+        present = values.is_not_null().to_numpy()
+        hashes, places = hashes[present], places[present]
+    hashes >>= bits
+    hashes <<= bits
+    hashes |= places
+    hashes.sort()
+    return hashes, bits
+
+
+def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose value others have too.
+
+    Args:
+        frame: `row` (Int64) and `value` (UInt64), which may be null for what has none.
+
+    Returns:
+        `row` (Int64), in no order.
+    """
+    values = frame["value"]
+    bits = np.uint64(max(len(values) - 1, 1).bit_length())
+    present = values.drop_nulls().to_numpy()
+    rows = frame["row"].filter(values.is_not_null()).to_numpy()
+    placed = (present >> bits << bits) | np.arange(len(present), dtype=np.uint64)
+    placed.sort()
+    equal = placed[1:] >> bits == placed[:-1] >> bits
+    shared = np.zeros(len(placed), bool)
+    shared[1:] = equal
+    shared[:-1] |= equal
+    places = (placed[shared] & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    # The upper bits of two values may be equal by chance: the few that are left are compared in full.
+    few, of = present[places], rows[places]
+    order = np.argsort(few, kind="stable")
+    few, of = few[order], of[order]
+    same = few[1:] == few[:-1]
+    kept = np.zeros(len(few), bool)
+    kept[1:] = same
+    kept[:-1] |= same
+    return pl.DataFrame({"row": of[kept]}, {"row": pl.Int64})

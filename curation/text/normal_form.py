@@ -1,0 +1,31 @@
+"""Texts without what does not make them different: case and punctuation."""
+
+from __future__ import annotations
+
+import polars as pl
+import pyarrow as pa
+
+from curation.errors import RecipeError
+from curation.text.words import words
+from schemas.columns import COLUMNS
+
+
+def check_texts(column: str) -> None:
+    """Whether a column, if it is a registered one, holds texts.
+
+    Raises:
+        RecipeError: It does not.
+    """
+    if column in COLUMNS and COLUMNS[column].type != pa.string():
+        raise RecipeError(
+            f"column {column} holds no texts ({COLUMNS[column].meaning}); name one such as text or caption"
+        )
+
+
+def normal_form(text: pl.Expr) -> pl.Expr:
+    """The words of each text in lower case, a space between; of a text without words, the text itself.
+
+    Two texts of one normal form say the same. Null stays null.
+    """
+    joined = words(text).list.join(" ")
+    return pl.when(joined == "").then(text.str.strip_chars()).otherwise(joined)

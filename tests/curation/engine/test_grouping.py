@@ -1,0 +1,69 @@
+import random
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curation.engine.grouping import decide_on_groups
+from curation.runtime.partitions import LocalPartitions
+from curation.storage.store import Store
+from stages.catalogue import CATALOGUE
+
+_TYPES = {"row": pl.Int64, "original_width": pl.Int32, "original_height": pl.Int32, "pdq_quality": pl.Int16}
+
+
+def _rows(count: int) -> pl.LazyFrame:
+    draws = random.Random(count)
+    rows = []
+    for row in range(count):
+        bits = draws.sample(range(256), draws.choice([0, 5, 20]))
+        value = (draws.choice([0, 2**256 - 1, draws.getrandbits(256)])) ^ sum(1 << bit for bit in bits)
+        rows.append(
+            {
+                "row": row,
+                "key": f"{draws.choice([row, row, row // 5]):032x}",
+                "sha256": draws.choice([f"{row:064x}", f"{draws.randrange(20):064x}", None]),
+                "url": f"http://a.example/{draws.choice([row, draws.randrange(9)])}.jpg",
+                "text": draws.choice(["a fox", "A fox.", "a hare", None]),
+                "pdq": f"{value:064x}" if row % 9 else None,
+                "pdq_inner": f"{value ^ 7:064x}" if row % 4 else None,
+                "pdq_quality": draws.choice([100, 100, 10]),
+                "original_width": draws.choice([100, 200, None]),
+                "original_height": 100,
+            }
+        )
+    return pl.LazyFrame(rows, schema_overrides=_TYPES)
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"perceptual": None},
+        {"exact": ("image", "url", "pair"), "perceptual": None},
+        {"exact": False, "perceptual": {}},
+        {"perceptual": {"variants": ("pdq_inner",), "max_group": 3}},
+    ],
+)
+def test_verdicts_are_those_of_all_rows_at_once_when_rows_are_partitioned(
+    partitions: int, settings: dict[str, object], tmp_path: Path
+) -> None:
+    step = CATALOGUE.exchanges["deduplicate"]
+    exchange = step(step.Config.model_validate(settings, strict=False))
+    frame = _rows(150).select("row", "key", *exchange.spec.requires)
+    found = decide_on_groups(exchange, frame, LocalPartitions(partitions, Store(str(tmp_path)))).collect().sort("row")
+    expected = exchange.decide(frame).collect().sort("row")
+    assert found.equals(expected.select(found.columns))
+    assert 20 < found["reason"].null_count() < 140
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_row_has_a_verdict_when_none_is_tied(tmp_path: Path) -> None:
+    step = CATALOGUE.exchanges["deduplicate"]
+    exchange = step(step.Config.model_validate({"exact": ("url",), "perceptual": None}, strict=False))
+    frame = _rows(5).select("row", "key", *exchange.spec.requires).with_columns(key=pl.col("row").cast(pl.String))
+    frame = frame.with_columns(url=pl.concat_str(pl.lit("http://a.example/"), "row"))
+    for partitions in (1, 3):
+        found = decide_on_groups(exchange, frame, LocalPartitions(partitions, Store(str(tmp_path)))).collect()
+        assert found["reason"].null_count() == 5
+        assert decide_on_groups(exchange, frame.head(0), LocalPartitions(1, Store(str(tmp_path)))).collect().height == 0

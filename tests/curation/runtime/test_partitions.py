@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curation.runtime.partitions import LocalPartitions
+from curation.storage.store import Store
+
+
+def _sums(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.group_by("hash").agg(pl.col("row").sum(), rows=pl.len())
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 40])
+def test_rows_of_one_hash_are_together_when_partitioned(count: int, tmp_path: Path) -> None:
+    frame = pl.LazyFrame(
+        {"row": range(100), "hash": [row % 13 for row in range(100)]}, {"row": pl.Int64, "hash": pl.UInt64}
+    )
+    made = list(LocalPartitions(count, Store(str(tmp_path))).apply(frame, "hash", _sums))
+    assert len(made) == min(count, 13)
+    assert pl.concat(made).sort("hash").equals(_sums(frame.collect()).sort("hash"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fails(frame: pl.DataFrame) -> pl.DataFrame:
+    raise ValueError(f"no function for {frame.height} rows")
+
+
+def test_nothing_is_left_behind_when_the_function_fails(tmp_path: Path) -> None:
+    frame = pl.LazyFrame({"hash": [1, 2, 3]}, {"hash": pl.UInt64})
+    with pytest.raises(ValueError, match="no function for 1 rows"):
+        list(LocalPartitions(5, Store(str(tmp_path))).apply(frame, "hash", _fails))
+    assert list(tmp_path.iterdir()) == []
