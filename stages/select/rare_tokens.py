@@ -37,7 +37,11 @@ class RareTokensConfig(StepConfig):
 
 
 class RareTokens(Exchange):
-    """Rejects every row whose text has a rare word, and names the rarest. A text without words has none."""
+    """Rejects every row whose text has a rare word, and names the rarest. A text without words has none.
+
+    The counts of all different tokens are held in memory, some 50 bytes for each: of words, and with `most_frequent` of
+    pairs as well.
+    """
 
     Config = RareTokensConfig
     config: RareTokensConfig

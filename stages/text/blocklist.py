@@ -48,15 +48,20 @@ class TextBlocklist(Stage):
 
     def check(self) -> None:
         """Reads the lists."""
-        read_entries(self.config.files)
+        self._listed()
 
     def content_digest(self) -> str:
         """That of the entries: a list in another order, or with other comments, is the same list."""
-        return sha256("\n".join(read_entries(self.config.files)).encode()).hexdigest()
+        return sha256("\n".join(self._listed()).encode()).hexdigest()
+
+    def _listed(self) -> list[str]:
+        if self._entries is None:
+            self._entries = read_entries(self.config.files)
+        return self._entries
 
     def setup(self) -> None:
-        """Reads the lists."""
-        self._entries = read_entries(self.config.files)
+        """Reads the lists, unless they came along from the driver, whose paths may mean nothing here."""
+        self._listed()
 
     def close(self) -> None:
         """Lets the lists go."""

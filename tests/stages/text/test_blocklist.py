@@ -1,3 +1,5 @@
+import pickle
+
 import pyarrow as pa
 import pytest
 
@@ -48,6 +50,18 @@ def test_all_lists_count_when_there_are_several(words, tmp_path):
 def test_recipe_is_refused_when_the_list_is_not_there(tmp_path):
     with pytest.raises(RecipeError, match="cannot be read"):
         TextBlocklist(TextBlocklistConfig(files=(str(tmp_path / "none.txt"),))).check()
+
+
+def test_list_comes_along_when_a_worker_cannot_reach_its_file(words):
+    stage = TextBlocklist(TextBlocklistConfig(files=(str(words),)))
+    stage.check()
+    words.unlink()
+
+    at_work = pickle.loads(pickle.dumps(stage))
+    at_work.setup()
+
+    table = pa.table({"row": pa.array([0], pa.int64()), "key": ["a"], "text": ["spam"]})
+    assert at_work.process(table)["text_blocked"].to_pylist() == [1]
 
 
 def test_phase_is_another_one_when_the_list_has_changed(words):
