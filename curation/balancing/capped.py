@@ -15,7 +15,7 @@ from curation.selection.last_kept import outdone_by_key, worse
 
 
 def within_caps(
-    files: Sequence[Path], entries: pl.Series, counts: npt.NDArray[np.int64], caps: npt.NDArray[np.int64], seed: int
+    files: list[Path], entries: pl.Series, counts: npt.NDArray[np.int64], caps: npt.NDArray[np.int64], seed: int
 ) -> pl.Series:
     """The rows that are among those drawn for any of their entries.
 

@@ -37,4 +37,4 @@ def shared_out(rows: Counts, total: int, temperature: float) -> Counts:
     parts = np.where(whole < rows, shares - whole, -1.0)
     more = np.argsort(-parts.round(9), kind="stable")[: total - whole.sum()]
     whole[more] += 1
-    return whole
+    return np.asarray(whole, np.int64)

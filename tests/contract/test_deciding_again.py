@@ -1,4 +1,4 @@
-"""Every exchange of the catalogue: other settings measure nothing again, and parts of another size change no verdict."""
+"""Every exchange of the catalogue: other settings measure nothing again, parts of another size change no verdict."""
 
 import json
 from typing import Literal
