@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -108,7 +109,14 @@ class BalanceMetadata(Exchange):
 
     def check(self) -> None:
         """Reads the lists of entries."""
-        self._read_lists()
+        self._listed()
+
+    def content_digest(self) -> str:
+        """That of the entries: a list in another order is the same list."""
+        digest = sha256()
+        for language, entries in self._listed().items():
+            digest.update("\n".join([f"[{language}]", *entries.sort(), ""]).encode())
+        return digest.hexdigest()
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Searches all texts once, then draws.
@@ -132,16 +140,22 @@ class BalanceMetadata(Exchange):
     def _by_language(self) -> bool:
         return isinstance(self.config.metadata, dict)
 
-    def _read_lists(self) -> dict[str, EntryList]:
+    def _listed(self) -> dict[str, pl.Series]:
+        """The entries of each language."""
         metadata = self.config.metadata
-        lists: dict[str, EntryList] = {}
-        first = 0
+        listed: dict[str, pl.Series] = {}
         for language, path in (metadata if isinstance(metadata, dict) else {_ALL: metadata}).items():
             place = f"{self.config.step_name}.metadata{f'.{language}' if self._by_language else ''}"
             try:
-                entries = read_entries(path)
+                listed[language] = read_entries(path)
             except RecipeError as error:
                 raise RecipeError(f"{place}: {error}") from error
+        return listed
+
+    def _read_lists(self) -> dict[str, EntryList]:
+        lists: dict[str, EntryList] = {}
+        first = 0
+        for language, entries in self._listed().items():
             lists[language] = EntryList(entries, first, self._by_language, self.config.case_sensitive)
             first += len(entries)
         return lists

@@ -128,6 +128,18 @@ def test_verdicts_do_not_hang_on_it_when_rows_and_entries_come_in_another_order(
     assert _verdicts(backwards, frame.reverse()).equals(straight)
 
 
+def test_a_changed_list_is_another_decision_when_its_file_has_the_same_name(tmp_path: Path) -> None:
+    def digest(*entries: str) -> str:
+        return _balance(metadata=_entries(tmp_path / "m.txt", *entries)).content_digest()
+
+    first = digest("red", "car")
+    assert digest("car", "red") == first
+    assert digest("red", "car", "kite") != first
+    both = {"en": _entries(tmp_path / "a.txt", "red"), "de": _entries(tmp_path / "b.txt", "rot")}
+    swapped = {"en": both["de"], "de": both["en"]}
+    assert _balance(metadata=both).content_digest() != _balance(metadata=swapped).content_digest()
+
+
 def test_case_matters_when_nothing_is_said(tmp_path: Path) -> None:
     metadata = _entries(tmp_path / "m.txt", "Paris", "paris")
     frame = _frame(["in Paris", "in PARIS"])
