@@ -40,7 +40,7 @@ def uint64(value: int) -> pl.Expr:
 
 def key_draw(key: str, seed: int) -> float:
     """A number in [0, 1) drawn for a key: 53 random bits."""
-    return (mixed(int(key[:16], 16) ^ mixed(seed)) >> 64 - _DRAWN_BITS) / 2**_DRAWN_BITS
+    return (mixed(int(key[:16], 16) ^ mixed(seed)) >> 64 - _DRAWN_BITS) / 2.0**_DRAWN_BITS
 
 
 def key_bits(seed: int) -> pl.Expr:

@@ -24,7 +24,7 @@ from curation.storage.store import Store
 from schemas.columns import COLUMNS
 from schemas.records import DecisionCommit, PartCommit, PoolFile
 
-ROWS_AT_ONCE = 2_000_000
+ROWS_AT_ONCE = 1_000_000
 """Rows of the source whose columns are joined, and whose verdicts are sorted, at a time."""
 _SUNK_GROUP = 250_000
 
@@ -32,8 +32,8 @@ _SUNK_GROUP = 250_000
 def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
     """`row`, `key` and columns of every row that is still alive, as a lazy frame over the committed files.
 
-    Where columns of several items have to be joined and there are many rows, they are joined some parts at a time as the
-    frame is read, so that memory is bounded by `ROWS_AT_ONCE`.
+    Where columns of several items have to be joined and there are many rows, they are joined some parts at a time as
+    the frame is read, so that memory is bounded by `ROWS_AT_ONCE`.
     """
     names = list(dict.fromkeys(["row", "key", *columns]))
     joined = len(_sources(lineage, names)) > 1

@@ -1,9 +1,9 @@
 """Selecting from a hundred million rows of ten columns, against DuckDB doing the same.
 
-`make bench-select`. The pool of a run is generated as a phase would have committed it: one Parquet file for each million
-rows. Its columns have few distinct values each (sizes in steps, scores to four digits, lengths of texts), as real ones
-do, all but the key. `decide` is the engine's way from committed parts to committed verdicts, checks included; `exchange`
-is the query of `select` alone, its verdicts written to one file.
+`make bench-select`. The pool of a run is generated as a phase would have committed it: one Parquet file for each
+million rows. Its columns have few distinct values each (sizes in steps, scores to four digits, lengths of texts), as
+real ones do, all but the key. `decide` is the engine's way from committed parts to committed verdicts, checks included;
+`exchange` is the query of `select` alone, its verdicts written to one file.
 """
 
 from __future__ import annotations

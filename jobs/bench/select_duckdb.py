@@ -1,4 +1,4 @@
-"""What `jobs.bench.select` measures, by DuckDB: run by a Python that has it, which needs nothing else of the project."""
+"""What `jobs.bench.select` measures, by DuckDB: run by a Python that has it and nothing else of the project."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def main() -> int:
     room = math.ceil(Fraction(fraction) * large)
     database.execute(
         f"""COPY (
-            WITH judged AS (SELECT row, key, clip_score, COALESCE(early, CASE WHEN image_bytes < {least} THEN 'bytes' END)
-                AS reason FROM ({rows})),
+            WITH judged AS (SELECT row, key, clip_score,
+                COALESCE(early, CASE WHEN image_bytes < {least} THEN 'bytes' END) AS reason FROM ({rows})),
             best AS (SELECT row FROM judged WHERE reason IS NULL ORDER BY clip_score DESC, key LIMIT {room})
             SELECT row, key, CASE WHEN reason IS NOT NULL THEN reason WHEN best.row IS NULL THEN 'best' END AS reason
             FROM judged LEFT JOIN best USING (row)
