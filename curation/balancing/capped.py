@@ -43,7 +43,7 @@ def within_caps(
         }
     )
     pairs = (
-        pl.scan_parquet(files, glob=False)
+        pl.scan_parquet(list(files), glob=False)
         .select("row", "key", "bits", entry="entries")
         .explode("entry", empty_as_null=False)
         .drop_nulls("entry")

@@ -33,7 +33,7 @@ def shared_out(rows: Counts, total: int, temperature: float) -> Counts:
     # The first group that does not run out, if all before it do and all behind it share the rest.
     first = int(np.argmax(scale * weights[order] < rows[order]))
     shares = np.minimum(scale[first] * weights, rows)
-    whole = np.floor(shares + 1e-9).astype(np.int64)
+    whole: Counts = np.floor(shares + 1e-9).astype(np.int64)
     parts = np.where(whole < rows, shares - whole, -1.0)
     more = np.argsort(-parts.round(9), kind="stable")[: total - whole.sum()]
     whole[more] += 1

@@ -13,7 +13,7 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.storage.store import Store
 from schemas.records import PartCommit, PoolFile
 
-ROWS_AT_ONCE = 2_000_000
+ROWS_AT_ONCE = 1_000_000
 """Rows of the source whose columns are joined, and whose verdicts are sorted, at a time."""
 
 

@@ -26,10 +26,11 @@ def place_of(block):
 
 
 def checked(recipe):
-    """Lets every step look for what it names, but for folders that are only an example."""
+    """Lets every step look for what it names, but for folders and lists that are only an example."""
     for step in recipe.steps:
         names_folder = str(getattr(step.config, "model", "")).startswith("local-dir:")
-        if not names_folder and not getattr(step.config, "allow_folders", None):
+        names_list = hasattr(step.config, "metadata")
+        if not names_folder and not names_list and not getattr(step.config, "allow_folders", None):
             step.check()
     return recipe
 
