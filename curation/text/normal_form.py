@@ -17,9 +17,7 @@ def check_texts(column: str) -> None:
         RecipeError: It does not.
     """
     if column in COLUMNS and COLUMNS[column].type != pa.string():
-        raise RecipeError(
-            f"column {column} holds no texts ({COLUMNS[column].meaning}); name one such as text or caption"
-        )
+        raise RecipeError(f"column {column} holds no texts ({COLUMNS[column].meaning}); name text or caption")
 
 
 def normal_form(text: pl.Expr) -> pl.Expr:

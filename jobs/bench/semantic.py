@@ -82,8 +82,8 @@ def plain_semdedup(vectors: Vectors, clusters: npt.NDArray[np.int32], centroids:
     """The rows that SemDeDup drops: (n,) bool.
 
     Source: Abbas et al. 2023, pseudo-code of SemDeDup: in each cluster all cosines at once, of rows sorted from
-        the farthest from the
-        centroid to the nearest; a row goes if its largest cosine to an earlier one is above 1 - epsilon.
+        the farthest from the centroid to the nearest; a row goes if its largest cosine to an earlier one is above
+        1 - epsilon.
     """
     dropped = np.zeros(len(vectors), bool)
     for cluster in np.unique(clusters):
