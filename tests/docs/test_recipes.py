@@ -1,11 +1,15 @@
 """Every YAML block of the pages is what it says it is."""
 
 import json
+from shutil import copyfile
 
 import pytest
 import yaml
+from copy_models import copy_model
 from documents import ROOT, blocks
+from evaluation_tables import evaluation_table
 from img2dataset_folders import write_shard
+from pictures import gradient, saved
 
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
@@ -26,21 +30,32 @@ def place_of(block):
 
 
 def checked(recipe):
-    """Lets every step look for what it names, but for folders and lists that are only an example."""
+    """Lets every step look for what it names, but for folders that are only an example."""
     for step in recipe.steps:
         names_folder = str(getattr(step.config, "model", "")).startswith("local-dir:")
-        names_list = hasattr(step.config, "metadata")
-        if not names_folder and not names_list and not getattr(step.config, "allow_folders", None):
+        if not names_folder and not getattr(step.config, "allow_folders", None):
             step.check()
     return recipe
 
 
+LISTS = ("metadata.json", "metadata/en.json", "metadata/de.json", "metadata/other.json")
+LEDGER = "runs/coco/ledger/1f0c4de7a2b95e83"
+
+
 @pytest.fixture
-def example_folders(tmp_path, monkeypatch):
-    """The folders that the pages' recipes read before anything is started."""
+def example_files(tmp_path, monkeypatch):
+    """What the pages' recipes read before anything is started."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
+    for folder in ("data/imagenet/val", "data/flickr30k", "metadata", "models", LEDGER):
+        (tmp_path / folder).mkdir(parents=True)
     write_shard(tmp_path / "data" / "laion-shards", 0, [0, 1], "webdataset")
+    write_shard(tmp_path / "data" / "flickr30k", 0, [0, 1], "webdataset")
+    (tmp_path / "data/imagenet/val/a.jpg").write_bytes(saved(gradient(60, 40), "jpg"))
+    copyfile(evaluation_table(), tmp_path / LEDGER / "part-00000000.parquet")
+    copyfile(copy_model(), tmp_path / "models/sscd_disc_mixup.torchscript.pt")
+    for name in LISTS:
+        (tmp_path / name).write_text('["cat", "dog"]')
+    (tmp_path / "queries.txt").write_text("cat\n")
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=place_of)
@@ -49,7 +64,7 @@ def test_block_is_of_a_known_kind_when_a_page_shows_yaml(block):
 
 
 @pytest.mark.parametrize("block", SHOWN_RECIPES, ids=place_of)
-@pytest.mark.usefixtures("example_folders")
+@pytest.mark.usefixtures("example_files")
 def test_recipe_can_be_planned_when_a_page_shows_it(block):
     recipe = checked(parse_recipe(block.text, block.place, CATALOGUE))
 
@@ -60,6 +75,7 @@ def test_recipe_can_be_planned_when_a_page_shows_it(block):
 
 
 @pytest.mark.parametrize("block", SHOWN_STEPS, ids=place_of)
+@pytest.mark.usefixtures("example_files")
 def test_steps_are_valid_when_a_page_shows_them_alone(block):
     source = {"kind": "url_table", "path": "pairs.parquet"}
     text = yaml.safe_dump({"source": source, "steps": yaml.safe_load(block.text)})
