@@ -55,7 +55,7 @@ $(DEDUPE_PEER)/.installed: constraints.txt | install
 	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
 	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
 	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
-		numpy scikit-learn tqdm matplotlib pillow
+		numpy scikit-learn tqdm matplotlib pillow torch
 	touch $@
 
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
