@@ -25,8 +25,8 @@ from curation.similarity.hashes import BITS
 WINDOW_BITS = 64
 MAX_BAND_BITS = 32
 _FEWEST_BANDS, _MOST_BANDS = 6, 24
-_LOOK_UP_NS = 2.0
-_CANDIDATE_NS = 15.0
+_LOOK_UP_NS = 7.0
+_CANDIDATE_NS = 11.0
 _SORT_NS = 250.0
 _BUCKET_NS = 1.5
 """Measured, of one core: a look-up in a table of buckets, a candidate's first word, a hash brought into a band's order,

@@ -135,7 +135,7 @@ def project(measured: dict[str, Any], count: int = _WEB) -> dict[str, Any]:
         "measured_to_model": round(correction, 2),
         "processor_hours": round(join_cost_ns(count, _MAX_DISTANCE) * correction / 1e9 / 3600, 1),
         "tiles_per_band_of_1_gib": tiles,
-        "formula": "sum over bands of V(w,r) * (2 ns * n / 2 + 15 ns * n^2 / 2^(w+1)) + 250 ns * n + 1.5 ns * 2^w, "
+        "formula": "sum over bands of V(w,r) * (7 ns * n / 2 + 11 ns * n^2 / 2^(w+1)) + 250 ns * n + 1.5 ns * 2^w, "
         "V(w,r) = sum of binomials(w, 0..r), times measured_to_model",
     }
 

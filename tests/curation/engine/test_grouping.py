@@ -4,7 +4,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from curation.engine.events import Listeners
 from curation.engine.grouping import decide_on_groups
+from curation.engine.run import Run
+from curation.plan.phases import make_plan
+from curation.recipe.load import parse_recipe
+from curation.runtime.in_process import InProcessRunner
 from curation.runtime.partitions import LocalPartitions
 from curation.storage.store import Store
 from stages.catalogue import CATALOGUE
@@ -67,3 +72,30 @@ def test_every_row_has_a_verdict_when_none_is_tied(tmp_path: Path) -> None:
         found = decide_on_groups(exchange, frame, LocalPartitions(partitions, Store(str(tmp_path)))).collect()
         assert found["reason"].null_count() == 5
         assert decide_on_groups(exchange, frame.head(0), LocalPartitions(1, Store(str(tmp_path)))).collect().height == 0
+
+
+_RECIPE = """
+source: {kind: url_table, path: PAIRS}
+steps:
+  - {kind: text_rules}
+  - {kind: deduplicate, exact: [url], perceptual: null, prefer: [longest_text]}
+run: {part_rows: 16, partition_rows: 50}
+"""
+
+
+def test_ledger_is_the_same_when_a_run_partitions_its_rows(tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.parquet"
+    urls = [f"http://{host}.example/{row % 30}.jpg" for row in range(40) for host in ("a", "A", "b")]
+    captions = [f"a fox beside {row % 50} old trees" for row in range(120)]
+    pl.DataFrame({"url": urls, "caption": captions}).write_parquet(pairs)
+    ledgers = []
+    for rows in (50, 1000):
+        overrides = [f"run.partition_rows={rows}"]
+        recipe = parse_recipe(_RECIPE.replace("PAIRS", str(pairs)), "recipe.yaml", CATALOGUE, overrides)
+        folder = tmp_path / f"run-{rows}"
+        result = Run(recipe, make_plan(recipe), Store(str(folder)), InProcessRunner(1), Listeners()).execute()
+        ledgers.append(pl.read_parquet(f"{folder}/{result.ledger}/*.parquet").sort("row"))
+        assert list(folder.glob("workspace/*")) == []
+    assert ledgers[0].equals(ledgers[1])
+    assert ledgers[0]["reason"].drop_nulls().unique().to_list() == ["deduplicate.same_url"]
+    assert ledgers[0]["reason"].null_count() == 60

@@ -20,10 +20,6 @@ def runner() -> Iterator[RayRunner]:
     ray.shutdown()
 
 
-def _too_much(frame: pl.DataFrame) -> pl.DataFrame:
-    return pl.DataFrame({"sum": [np.ones(200 << 20).sum()]})
-
-
 def test_verdicts_are_those_of_one_process_when_partitions_are_tasks(runner: RayRunner, tmp_path: Path) -> None:
     step = CATALOGUE.exchanges["deduplicate"]
     exchange = step(step.Config(perceptual=None, prefer=()))
@@ -39,6 +35,9 @@ def test_verdicts_are_those_of_one_process_when_partitions_are_tasks(runner: Ray
 
 
 def test_task_is_refused_memory_when_it_asks_for_more_than_its_limit(runner: RayRunner, tmp_path: Path) -> None:
+    def too_much(_: pl.DataFrame) -> pl.DataFrame:
+        return pl.DataFrame({"sum": [np.ones(200 << 20).sum()]})
+
     frame = pl.LazyFrame({"hash": [1]}, {"hash": pl.UInt64})
     with pytest.raises(MemoryError):
-        list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", _too_much))
+        list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", too_much))

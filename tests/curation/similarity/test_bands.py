@@ -31,7 +31,7 @@ def test_windows_are_chains_of_bands_when_these_follow_each_other() -> None:
 
 def test_bands_are_wider_when_there_are_more_hashes() -> None:
     counts = [10_000, 100_000, 1_000_000, 100_000_000]
-    assert [len(choose_bands(count, 31)) for count in counts] == [16, 13, 11, 8]
+    assert [len(choose_bands(count, 31)) for count in counts] == [16, 16, 12, 10]
 
 
 def test_cost_grows_less_than_with_the_square_when_there_are_more_hashes() -> None:
