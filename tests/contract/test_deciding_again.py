@@ -1,4 +1,4 @@
-"""Every exchange of the catalogue: other settings measure nothing again, and parts of another size change no verdict."""
+"""Every exchange of the catalogue: other settings measure nothing again, other parts change no verdict."""
 
 import json
 from typing import Literal
@@ -6,7 +6,6 @@ from typing import Literal
 import polars as pl
 import pytest
 from samples import table_for
-from tests.contract.test_exchanges import SETTINGS
 from toy_runs import ledger_of, logged
 from toy_steps import CATALOGUE as TOYS
 
@@ -21,6 +20,7 @@ from curation.recipe.load import parse_recipe
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.store import Store
 from stages.catalogue import CATALOGUE
+from tests.contract.test_exchanges import SETTINGS
 
 ROWS = 60
 OF_THE_SOURCE = ("url", "caption", "page")
