@@ -10,7 +10,7 @@ DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
 .PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
-	bench-balance bench-semantic constraints clean
+	bench-balance bench-semantic bench-whatif constraints clean
 
 install: $(INSTALLED)
 
@@ -41,6 +41,9 @@ sandbox-models: install ## trains the embedded models anew: up to 90 minutes on 
 
 bench-value: install ## what curation is worth: three pairs of models, raw against curated
 	$(BIN)/python -m jobs.bench.value $(BENCH_ARGS)
+
+bench-whatif: install ## what asking for other settings, comparing and removing cost on a generated million rows
+	$(BIN)/python -m jobs.bench.whatif $(BENCH_ARGS)
 
 soak-fetch: install ## 100,000 requests to a server that does everything wrong: no row may be lost
 	$(BIN)/python -m jobs.bench.soak $(BENCH_ARGS)

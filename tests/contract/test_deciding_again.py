@@ -1,4 +1,4 @@
-"""Every exchange of the catalogue: other settings measure nothing again, parts of another size change no verdict."""
+"""Every exchange of the catalogue: other settings measure nothing again, other parts change no verdict."""
 
 import json
 from typing import Literal
