@@ -1,5 +1,7 @@
 """For all tests: properties are tried on the same examples in every run; how processes share the tests out."""
 
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -10,6 +12,7 @@ STARTS_RAY = (
     "tests/integration/test_sandbox_run.py",
     "tests/jobs/training/test_distributed.py",
     "tests/curation/runtime/test_ray_data.py",
+    "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
 )
 """One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
@@ -20,6 +23,8 @@ def ray_address():
     """The address of a cluster of this machine alone, which this process has joined."""
     import ray
 
+    # Its workers would be nicer than the tests that run beside them, and the last to be done.
+    os.environ["RAY_worker_niceness"] = "0"
     context = ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield context.address_info["gcs_address"]
     ray.shutdown()

@@ -1,10 +1,8 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import ray
 
 from curation.engine.grouping import decide_on_groups
 from curation.runtime.ray_data import RayRunner
@@ -13,11 +11,9 @@ from curation.storage.store import Store
 from stages.catalogue import CATALOGUE
 
 
-@pytest.fixture(scope="module")
-def runner() -> Iterator[RayRunner]:
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield RayRunner()
-    ray.shutdown()
+@pytest.fixture
+def runner(ray_address: str) -> RayRunner:
+    return RayRunner()
 
 
 def test_verdicts_are_those_of_one_process_when_partitions_are_tasks(runner: RayRunner, tmp_path: Path) -> None:
