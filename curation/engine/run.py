@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ LIGHT_ROWS = {
     "ledger": 500_000,
 }
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
+_LIGHT_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,9 @@ class Run:
                 missing.remove(unit)
                 on_report(report)
         if missing:
-            runner = InProcessRunner(self.recipe.run.max_tries) if light else self.runner
+            # Shards and ledgers keep nothing of one unit for the next; stages may.
+            threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
+            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self.runner
             runner.run(operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
         set_aside = tuple(sorted(failed))

@@ -1,9 +1,10 @@
-"""The runner without Ray: one unit after the other in this process, with the same results to the byte."""
+"""The runner without Ray: one unit after the other, or a few at a time, in this process, to the same bytes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from curation.contracts.exchange import Partitions
 from curation.contracts.shared import LocalLink
@@ -22,10 +23,12 @@ class InProcessRunner:
 
     Args:
         max_tries: Tries of a unit before it is reported with its error.
+        threads: Units at a time; more than one only for operators that keep nothing of one unit for the next.
     """
 
-    def __init__(self, max_tries: int = 3) -> None:
+    def __init__(self, max_tries: int = 3, threads: int = 1) -> None:
         self._max_tries = max_tries
+        self._threads = threads
 
     def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -37,14 +40,24 @@ class InProcessRunner:
             operator.connect({name: LocalLink(spec) for name, spec in operator.shared.items()})
             operator.setup()
         try:
-            for unit in units:
-                report = self._tried(operators, unit)
+            for report in self._reports(operators, units):
                 if report.fatal:
                     raise CorruptionError(report.error or "")
                 on_report(report)
         finally:
             for operator in operators:
                 operator.close()
+
+    def _reports(self, operators: Sequence[Operator], units: Sequence[int]) -> Iterator[UnitReport]:
+        if self._threads == 1:
+            yield from (self._tried(operators, unit) for unit in units)
+            return
+        with ThreadPoolExecutor(self._threads) as threads:
+            pending = [threads.submit(self._tried, operators, unit) for unit in units]
+            try:
+                yield from (done.result() for done in pending)
+            finally:
+                threads.shutdown(wait=True, cancel_futures=True)
 
     def _tried(self, operators: Sequence[Operator], unit: int) -> UnitReport:
         backoff_s = FIRST_BACKOFF_S

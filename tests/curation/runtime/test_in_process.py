@@ -1,10 +1,14 @@
 """The runner without Ray."""
 
+import threading
+
 import pytest
 from scripted_operator import DONE, Scripted
 
+from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
 from curation.runtime.in_process import InProcessRunner
+from schemas.records import UnitReport
 
 
 def run(*turns, units=(0,), max_tries=3):
@@ -36,3 +40,32 @@ def test_the_others_are_done_when_one_unit_fails():
 def test_it_stops_at_once_when_data_is_damaged():
     with pytest.raises(CorruptionError, match="is gone"):
         run(CorruptionError("x.parquet: is gone"), DONE, units=(0, 1))
+
+
+class Meeting(Operator):
+    """Units of which each waits until another one is being worked on, too."""
+
+    name = "meeting"
+
+    def __init__(self, broken=None):
+        self.together = threading.Barrier(2)
+        self.broken = broken
+
+    def run(self, unit, table):
+        self.together.wait(timeout=10)
+        if unit == self.broken:
+            raise CorruptionError(f"unit {unit} is damaged")
+        return Handover(report=UnitReport(unit=unit))
+
+
+def test_each_unit_is_reported_once_when_two_are_worked_on_at_a_time():
+    reports = []
+    InProcessRunner(1, threads=2).run([Meeting()], list(range(10)), reports.append)
+    assert [(report.unit, report.error) for report in reports] == [(unit, None) for unit in range(10)]
+
+
+def test_it_stops_when_data_is_damaged_and_two_units_are_worked_on_at_a_time():
+    reports = []
+    with pytest.raises(CorruptionError, match="unit 2 is damaged"):
+        InProcessRunner(1, threads=2).run([Meeting(broken=2)], list(range(10)), reports.append)
+    assert [report.unit for report in reports] == [0, 1]
