@@ -52,7 +52,7 @@ class Meeting(Operator):
         self.broken = broken
 
     def run(self, unit, table):
-        self.together.wait(timeout=10)
+        self.together.wait(timeout=2)
         if unit == self.broken:
             raise CorruptionError(f"unit {unit} is damaged")
         return Handover(report=UnitReport(unit=unit))
