@@ -70,6 +70,7 @@ class Foresight:
         self._layout = layout
         self._revisits = revisits
         self._commits = {item.folder: item.commits for item in record.items if item.kind == "phase"}
+        self._walks = 0
         self._set_aside = {item.folder: item.quarantined for item in record.items if item.kind == "phase"}
 
     def layouts(self, plan: Plan) -> dict[str, PhaseLayout]:
@@ -91,6 +92,8 @@ class Foresight:
 
     def foresee(self, plan: Plan) -> Foreseen:
         """Decides along the plan over whatever was measured."""
+        # What one walk has gathered lacks rows that live on in another.
+        self._walks += 1
         prints = self._prints(plan)
         seen = Foreseen(np.ones(self._start.index.rows, dtype=bool), self._start, ends=_removed_ends(self._start))
         seen.kept[self._start.removed.rows] = False
@@ -113,12 +116,12 @@ class Foresight:
         layout = PhaseLayout(phase.name, both.measure, both.scope)
         store = seen.lineage.store
         scopes = (*siblings_of(store, layout), layout)
-        foreseen = replace(layout, scope=_SCOPE)
+        foreseen = replace(layout, scope=f"{_SCOPE}{self._walks}")
         work = PhaseWork(
             seen.lineage,
             phase,
             foreseen,
-            tuple(scope for scope in scopes if scope.scope != _SCOPE),
+            tuple(scope for scope in scopes if not scope.scope.startswith(_SCOPE)),
             prints.newest_revisit,
             both.revisits,
         )

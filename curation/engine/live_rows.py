@@ -37,11 +37,12 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         for parts in slices_of_parts(lineage):
             frame = _live_frame(lineage, names, parts)
+            if n_rows is not None:
+                # Polars counts rows before it judges them.
+                frame = frame.head(n_rows).collect(engine="streaming").lazy()
+                n_rows -= frame.select(pl.len()).collect().item()
             frame = frame if predicate is None else frame.filter(predicate)
-            batch = frame.select(wanted or names).collect(engine="streaming")
-            batch = batch if n_rows is None else batch.head(n_rows)
-            n_rows = None if n_rows is None else n_rows - len(batch)
-            yield batch
+            yield frame.select(wanted or names).collect(engine="streaming")
             if n_rows == 0:
                 return
 

@@ -49,9 +49,18 @@ class WrittenPartitions:
     def __init__(self, frame: pl.LazyFrame, by: str, count: int, workspace: Store) -> None:
         self._frame = frame.with_columns((pl.col(by) % count).cast(pl.UInt32).alias(_PARTITION))
         self._store = workspace.child(f"partitions-{uuid.uuid4().hex[:12]}")
-        self._files: list[str] = []
 
     def __enter__(self) -> list[str]:
+        try:
+            return self._written()
+        except BaseException:
+            self._delete()
+            raise
+
+    def __exit__(self, *exception: object) -> None:
+        self._delete()
+
+    def _written(self) -> list[str]:
         local = self._store.is_local
         scheme = pl.PartitionBy(
             self._store.locate("") if local else self._store.url,
@@ -61,11 +70,8 @@ class WrittenPartitions:
             file_path_provider=lambda args: f"{args.partition_keys[_PARTITION][0]:05d}.parquet",
         )
         self._frame.sink_parquet(scheme, mkdir=local)
-        self._files = self._store.list("")
-        return [self._store.locate(file) if local else f"{self._store.url}/{file}" for file in self._files]
+        return [self._store.address(file) for file in self._store.list("")]
 
-    def __exit__(self, *exception: object) -> None:
-        for file in self._store.list(""):
-            self._store.delete(file)
-        if self._store.is_local:
-            self._store.fs.rmdir(self._store.locate("").rstrip("/"))
+    def _delete(self) -> None:
+        # An object store has no folder without files, and no disk has one if there was no row.
+        self._store.delete_folder("")

@@ -97,6 +97,8 @@ def test_what_is_written_is_the_same_when_it_is_joined_and_checked_piece_by_piec
     narrow = [frame.filter(pl.col("text_words") > 4).select("width").head(3).collect() for frame in frames]
     assert narrow[0].height == 3
     assert narrow[0].equals(narrow[1])
+    first = [frame.head(4).filter(pl.col("text_words") > 4).select("row").collect() for frame in frames]
+    assert first[0]["row"].to_list() == first[1]["row"].to_list() == [6]
 
 
 @pytest.mark.parametrize("rows_at_once", [16, 1000])

@@ -1,5 +1,6 @@
 """What another recipe would decide is what a run with it decides, and asking leaves no trace."""
 
+import polars as pl
 import pytest
 from toy_runs import KillAfter, Killed, execute, ledger_of
 from toy_steps import CATALOGUE
@@ -128,3 +129,15 @@ def test_what_is_measured_so_far_is_judged_when_a_run_died(tmp_path, words):
     if not missing:
         done = execute(out, "wide.min=9", text=RECIPE)
         assert ledger_of(out, done).filter(outcome="kept").height == result.funnel.kept
+
+
+def test_measured_rows_are_found_when_the_present_that_is_worked_out_first_lacks_them(tmp_path):
+    out = tmp_path / "out"
+    execute(out, "threshold.min=5", text=RECIPE)
+    loose = execute(out, "threshold.min=3", text=RECIPE)
+    kept = ledger_of(out, loose).filter(outcome="kept").filter(pl.col("row") % 7 >= 4).height
+    text = RECIPE.replace("min: 3", "min: 6")
+    with pytest.raises(Killed):
+        execute(out, text=text, listener=KillAfter(2))
+    result = ask(out, "threshold.min=4", text=text)
+    assert (result.from_ledger, result.unmeasured, result.funnel.kept) == (False, {}, kept)

@@ -258,11 +258,13 @@ def test_rows_are_taken_out_of_what_there_is_when_the_run_had_died(tmp_path, wor
     for phase in (out / "pool").iterdir():
         Store(str(phase)).write_bytes("data/00000000-ffffffffffff.parquet", b"what a crashed attempt left")
         (phase / "data" / ".writing-1-x.parquet").write_bytes(b"half of it")
+    Store(str(out)).write_bytes("workspace/partitions-0/00000.parquet", b"hashes, left by a decision that was killed")
     with pytest.raises(RecipeError, match="a run is going on here, by its record"):
         note(out, takedown(urls=URLS), idle=False)
     remove(out, urls=URLS)
     assert what_is_left(out, keys_of(ROWS).values()) == []
     assert unnamed_files(out) == []
+    assert list(out.glob("workspace/**/*.parquet")) == []
     ledger = ledger_of(out, run(out))
     assert set(ledger.filter(reason="removed")["row"]) == ROWS
     assert len(ledger) == 60

@@ -31,3 +31,24 @@ def test_nothing_is_left_behind_when_the_function_fails(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no function for 1 rows"):
         list(LocalPartitions(5, Store(str(tmp_path))).apply(frame, "hash", _fails))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_nothing_fails_when_there_are_no_rows(count: int, tmp_path: Path) -> None:
+    frame = pl.LazyFrame(schema={"row": pl.Int64, "hash": pl.UInt64})
+    made = list(LocalPartitions(count, Store(str(tmp_path))).apply(frame, "hash", _sums))
+    assert sum(piece.height for piece in made) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_behind_when_the_rows_cannot_be_read(tmp_path: Path) -> None:
+    def fails_late(rows: pl.Series) -> pl.Series:
+        if rows.max() >= 900_000:
+            raise ValueError("unreadable")
+        return rows
+
+    frame = pl.LazyFrame({"hash": pl.arange(1_000_000, dtype=pl.UInt64, eager=True)})
+    frame = frame.with_columns(pl.col("hash").map_batches(fails_late, return_dtype=pl.UInt64, is_elementwise=True))
+    with pytest.raises(ValueError, match="unreadable"):
+        list(LocalPartitions(3, Store(str(tmp_path))).apply(frame, "hash", _sums))
+    assert list(tmp_path.iterdir()) == []
