@@ -199,6 +199,7 @@ class Decontaminate(Exchange):
             where = f"{self.config.step_name}.sets.{place} ({one.name})"
             try:
                 files = find_set(one.path, one.format)
+                files.check_shards()
                 there = table_columns(files) if files.kind == "tables" else None
             except RecipeError as error:
                 raise RecipeError(f"{where}: {error}") from error
