@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
-from curation.text.normal_form import check_texts, normal_form
+from curation.text.normal_form import check_text_type, check_texts, normal_form
 
 
 class LimitRepeatsConfig(StepConfig):
@@ -61,6 +61,7 @@ class LimitRepeats(Exchange):
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Counts the different pairs of text and image by each."""
+        check_text_type(frame, self.config.column)
         rows = frame.select("row", image=pl.col(self.config.image), said=normal_form(pl.col(self.config.column)))
         pairs = rows.select("said", "image").drop_nulls().unique()
         counted = rows.join(
