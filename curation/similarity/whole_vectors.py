@@ -87,7 +87,7 @@ def vector_batches(frame: pl.LazyFrame, column: str) -> Iterator[VectorBatch]:
         CurationError: The column holds no vectors, or they are not all of one length, or longer than `MAX_DIMENSIONS`.
     """
     dtype = frame.select(column).collect_schema()[column]
-    if not isinstance(dtype, pl.List) or not dtype.inner.is_numeric():  # type: ignore[union-attr]
+    if not isinstance(dtype, pl.List) or not dtype.inner.is_numeric():
         raise CurationError(f"the column {column} is of type {dtype}, not a list of numbers; name a column of vectors")
     dimensions = None
     batches = frame.select("row", column).drop_nulls(column)

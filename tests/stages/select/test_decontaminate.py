@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from curation.errors import RecipeError
 from curation.images.delivery import DeliverySettings, deliver
 from stages.encode.copies import DescribeCopies, DescribeCopiesConfig
+from stages.fetch.decode import DecodeImagesConfig
 from stages.fingerprint.images import Fingerprint, FingerprintConfig
 from stages.select.decontaminate import Decontaminate, DecontaminateConfig
 
@@ -181,6 +182,35 @@ def test_the_remedy_is_told_when_a_set_cannot_be_used(tmp_path):
     for exchange, message in cases:
         with pytest.raises(RecipeError, match=message):
             exchange.check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "decoding", "told"),
+    [
+        ({}, {}, None),
+        (
+            {},
+            {"side_px": 320},
+            "delivered_as.side_px is 256, but decode_images has 320: .* state `delivered_as: {side_",
+        ),
+        ({"delivered_as": {"side_px": 320}}, {"side_px": 320, "min_side": 200}, None),
+        ({"delivered_as": {"format": "webp"}}, {}, "delivered_as.format is webp, but decode_images has jpg"),
+        ({"descriptor": {"model": "other.pt"}}, {}, "descriptor.model is other.pt, but describe_copies has a.pt"),
+        ({"descriptor": {"model": "a.pt", "side_px": 64}}, {}, "descriptor.side_px is 64, but describe_copies has 320"),
+    ],
+)
+def test_a_difference_is_told_when_rows_and_sets_would_go_different_ways(tmp_path, settings, decoding, told):
+    (tmp_path / "1.jpg").write_bytes(b"")
+    steps = [DecodeImagesConfig(**decoding), DescribeCopiesConfig(model="a.pt")]
+    exchange = made(("val", tmp_path / "1.jpg"), **settings)
+    if told is None:
+        exchange.check_behind(steps)
+    else:
+        with pytest.raises(RecipeError, match=told):
+            exchange.check_behind(steps)
+    # What a table knows of its images was found elsewhere.
+    path = table(tmp_path / "t.parquet", pdq=[digits(1)])
+    made(("val", path), **settings).check_behind(steps)
 
 
 def test_clip_is_refused_when_it_is_to_tell_copies(tmp_path):
