@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -47,6 +47,9 @@ class Exchange(ABC):
 
     def check(self) -> None:  # noqa: B027 - most exchanges have nothing to check
         """Looks before the start for what would fail later. Raises RecipeError with the remedy."""
+
+    def check_behind(self, earlier: Sequence[StepConfig]) -> None:  # noqa: B027 - most do not mind
+        """Looks whether its settings fit those of the steps before it. Raises RecipeError with the remedy."""
 
     def content_digest(self) -> str | None:
         """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.

@@ -56,15 +56,20 @@ def table_columns(files: SetFiles) -> set[str]:
     """Names of the columns that all tables of a set have.
 
     Raises:
-        RecipeError: One cannot be read.
+        RecipeError: One cannot be read, or there is no row in any.
     """
     names: list[set[str]] = []
+    rows = 0
     for path in files.paths:
         try:
             with files.file_system.open(path, "rb") as stream:
-                names.append(set(pq.read_schema(stream).names))
+                metadata = pq.read_metadata(stream)
         except Exception as error:
             raise RecipeError(f"{path}: cannot be read: {error}; check that it is a Parquet file") from error
+        names.append(set(metadata.schema.to_arrow_schema().names))
+        rows += metadata.num_rows
+    if not rows:
+        raise RecipeError(f"{files.path}: its tables have no rows, so it would keep nothing out; correct `path`")
     return set.intersection(*names)
 
 
@@ -111,7 +116,7 @@ def describe_images(
 ) -> DescribedSet:
     """Describes images as those of the rows are described: decoded, resized and encoded alike, then hashed.
 
-    An image that cannot be decoded is known by its SHA-256 alone.
+    An image that cannot be decoded is known by its SHA-256 alone; a warning says how many there are.
 
     Args:
         files: Images or shards.
@@ -126,6 +131,7 @@ def describe_images(
     described = DescribedSet()
     hashes: list[str] = []
     pdqs: list[str | None] = []
+    unreadable: list[str] = []
     vectors: list[list[float] | None] = []
     pool = DecoderPool(DecoderSettings(delivery, _TIMEOUT_S, _MEMORY_BYTES), processes)
     try:
@@ -133,6 +139,7 @@ def describe_images(
             described.items += [name for name, _ in batch]
             hashes += [sha256(body).hexdigest() for _, body in batch]
             images = [row.image for row in pool.decode([memoryview(body) for _, body in batch])]
+            unreadable += [name for (name, _), image in zip(batch, images, strict=True) if image is None]
             pdqs += [_pdq(image, min_quality) for image in images]
             vectors += _vectors(images, describe)
     finally:
@@ -140,9 +147,17 @@ def describe_images(
     described.sha256 = pl.Series(hashes, dtype=pl.String)
     described.pdq = pl.Series(pdqs, dtype=pl.String)
     described.vectors = pl.Series(vectors, dtype=pl.List(pl.Float32))
-    unseen = described.pdq.null_count()
-    if unseen:
-        logger.warning("%s: %d of %d images give no PDQ hash to compare", files.path, unseen, len(described.items))
+    if unreadable:
+        logger.warning(
+            "%s: %d of %d images cannot be decoded, such as %s: of copies of them, only the same bytes are found",
+            *(files.path, len(unreadable), len(described.items), unreadable[0]),
+        )
+    dull = described.pdq.null_count() - len(unreadable)
+    if dull:
+        logger.warning(
+            "%s: %d of %d images have too little detail for PDQ (quality below %d)",
+            *(files.path, dull, len(described.items), min_quality),
+        )
     return described
 
 

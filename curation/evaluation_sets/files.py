@@ -50,6 +50,15 @@ class SetFiles:
         common = sum(1 for _ in _while_equal(*parents))
         return ["/".join(PurePosixPath(path).parts[common:]) for path in self.paths]
 
+    def check_shards(self) -> None:
+        """Whether there is an image in any shard; reads up to the first.
+
+        Raises:
+            RecipeError: There is none, or a shard before it cannot be read.
+        """
+        if self.kind == "shards" and next(self.bodies(), None) is None:
+            raise RecipeError(f"{self.path}: its shards hold no images, so it would keep nothing out; correct `path`")
+
     def bodies(self) -> Iterator[tuple[str, bytes]]:
         """Name and bytes of every image, in the order of the files.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from curation.contracts.exchange import Exchange
 from curation.errors import PlanError, RecipeError
 from curation.plan.phases import Plan, make_plan
 from curation.recipe.model import Recipe
@@ -21,6 +24,7 @@ def checked_plan(recipe: Recipe) -> Plan:
             checkable.check()
         except RecipeError as error:
             mistakes.append(f"{recipe.origin}: {place}: {error}")
+    mistakes.extend(_misfits(recipe))
     try:
         plan = make_plan(recipe)
     except PlanError as error:
@@ -32,3 +36,13 @@ def checked_plan(recipe: Recipe) -> Plan:
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     return plan
+
+
+def _misfits(recipe: Recipe) -> Iterator[str]:
+    """Yields what does not fit between an exchange and the steps before it."""
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, Exchange):
+            try:
+                step.check_behind([earlier.config for earlier in recipe.steps[:index]])
+            except RecipeError as error:
+                yield f"{recipe.origin}: steps.{index} ({step.config.step_name}): {error}"

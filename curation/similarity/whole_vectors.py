@@ -84,8 +84,11 @@ def vector_batches(frame: pl.LazyFrame, column: str) -> Iterator[VectorBatch]:
         column: Its name.
 
     Raises:
-        CurationError: The vectors are not all of one length, or are longer than `MAX_DIMENSIONS`.
+        CurationError: The column holds no vectors, or they are not all of one length, or longer than `MAX_DIMENSIONS`.
     """
+    dtype = frame.select(column).collect_schema()[column]
+    if not isinstance(dtype, pl.List) or not dtype.inner.is_numeric():
+        raise CurationError(f"the column {column} is of type {dtype}, not a list of numbers; name a column of vectors")
     dimensions = None
     batches = frame.select("row", column).drop_nulls(column)
     for batch in batches.collect_batches(chunk_size=BATCH_ROWS, maintain_order=False, lazy=True):

@@ -20,6 +20,17 @@ def check_texts(column: str) -> None:
         raise RecipeError(f"column {column} holds no texts ({COLUMNS[column].meaning}); name text or caption")
 
 
+def check_text_type(frame: pl.LazyFrame, column: str) -> None:
+    """Whether a column, such as one that the source carries along, holds texts.
+
+    Raises:
+        RecipeError: It does not.
+    """
+    dtype = frame.select(column).collect_schema()[column]
+    if dtype not in (pl.String, pl.Null):
+        raise RecipeError(f"column {column} is of type {dtype}, not text; name a column of texts")
+
+
 def normal_form(text: pl.Expr) -> pl.Expr:
     """The words of each text in lower case, a space between; of a text without words, the text itself.
 

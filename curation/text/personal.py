@@ -11,7 +11,7 @@ EMAIL_TOKEN, PHONE_TOKEN = "<EMAIL>", "<PHONE>"
 
 # What follows the last dot is no extension: "logo@2x.png" is a file for screens of double density.
 _EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]+(?:@|\s?[\[(]\s?at\s?[\])]\s?)(?:[a-z0-9-]+\.)+"
+    r"(?<![\w.+%-])[\w.+%-]+(?:@|\s?[\[(]\s?at\s?[\])]\s?)(?:(?:[^\W_]|-)+\.)+"
     r"(?!(?:png|jpe?g|gif|webp|svg|bmp|tiff?|avif|ico|html?|php)\b)[a-z]{2,24}\b",
     re.IGNORECASE,
 )
@@ -30,6 +30,8 @@ _ANNOUNCED = re.compile(
     r"(?:\s?(?:us|no|number|nr|now|at|on|or))*[.:#]*\s*$",
     re.IGNORECASE,
 )
+_ANNOUNCED_CHARS = 64
+"""What announces a number stands so near before it: looking further back takes time that grows with the square."""
 _SUSPECT_PHONE = r"\d(?:[ ./()\-]{0,3}\d){6}"
 _SUSPECT_EMAIL = r"(?i)@|[\[(]\s?at\s?[\])]"
 
@@ -81,7 +83,9 @@ def _masked(text: str) -> tuple[str, list[str]]:
         return EMAIL_TOKEN
 
     def phone(match: re.Match[str]) -> str:
-        if match[0][0] != "+" and match["grouped"] is None and not _ANNOUNCED.search(match.string[: match.start()]):
+        start = match.start()
+        announced = _ANNOUNCED.search(match.string, max(start - _ANNOUNCED_CHARS, 0), start)
+        if match[0][0] != "+" and match["grouped"] is None and not announced:
             return match[0]
         kinds.append("phone")
         return PHONE_TOKEN

@@ -43,7 +43,7 @@ class BalanceMetadataConfig(StepConfig):
     Attributes:
         metadata: The list of entries: a `.txt` file with one on each line, a `.json` file with a list or an object
             whose keys they are, or a `.parquet` file. Or a list for each language, by the codes of `language_column`;
-            that of `other` is for all other languages.
+            that of `other` is for all other languages, whose texts go (`no_entry`) if there is none.
         column: The text that is searched.
         language_column: Where `metadata` is by language: the language of the text.
         reference_language: Where `metadata` is by language: `max_per_entry` is of this one. That of each other is set
@@ -140,6 +140,10 @@ class BalanceMetadata(Exchange):
     def _by_language(self) -> bool:
         return isinstance(self.config.metadata, dict)
 
+    @property
+    def _has_other(self) -> bool:
+        return isinstance(self.config.metadata, dict) and _OTHER in self.config.metadata
+
     def _listed(self) -> dict[str, pl.Series]:
         """The entries of each language."""
         metadata = self.config.metadata
@@ -221,6 +225,7 @@ class BalanceMetadata(Exchange):
 
     def _verdicts(self, judged: pl.LazyFrame) -> pl.LazyFrame:
         nothing = pl.col("balance_entries") == 0
+        unsearched = ", or there is no list for its language" if self._by_language and not self._has_other else ""
         lost = ~pl.col("drawn")
         chance = pl.col("balance_probability").round(6)
         if self.config.choose == "draw":
@@ -231,7 +236,10 @@ class BalanceMetadata(Exchange):
         return judged.select(
             "row",
             reason=pl.when(nothing).then(pl.lit("no_entry")).when(lost).then(pl.lit(rule)),
-            detail=pl.when(nothing).then(pl.lit(f"{self.config.column} names no entry")).when(lost).then(evidence),
+            detail=pl.when(nothing)
+            .then(pl.lit(f"{self.config.column} names no entry{unsearched}"))
+            .when(lost)
+            .then(evidence),
             balance_entries="balance_entries",
             balance_probability="balance_probability",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -114,7 +115,7 @@ class DecontaminateConfig(StepConfig):
         sha256: The file itself.
         pdq: Null looks for no near-copies by hash.
         descriptor: Null looks for no near-copies by a copy detector.
-        delivered_as: What `decode_images` is told in the same recipe.
+        delivered_as: What `decode_images` is told in the same recipe; a difference is refused before the start.
         processes: Evaluation images decoded at a time.
     """
 
@@ -199,6 +200,7 @@ class Decontaminate(Exchange):
             where = f"{self.config.step_name}.sets.{place} ({one.name})"
             try:
                 files = find_set(one.path, one.format)
+                files.check_shards()
                 there = table_columns(files) if files.kind == "tables" else None
             except RecipeError as error:
                 raise RecipeError(f"{where}: {error}") from error
@@ -212,6 +214,30 @@ class Decontaminate(Exchange):
                     f"{where}: is given as images, which only the copy detector can describe: state "
                     f"`descriptor.model`, or give a table with the column {descriptor.column}"
                 )
+
+    def check_behind(self, earlier: Sequence[StepConfig]) -> None:
+        """Whether evaluation images go the way that the images of the rows go."""
+        made = {config.kind: config for config in earlier}
+        pairs = [("delivered_as", self.config.delivered_as, made.get("decode_images"), tuple(DeliveredAs.model_fields))]
+        descriptor = self.config.descriptor
+        if descriptor is not None and descriptor.model is not None and descriptor.column == "copy_descriptor":
+            pairs.append(("descriptor", descriptor, made.get("describe_copies"), ("model", "side_px")))
+        for place, own, of_rows, names in pairs:
+            for name in names if of_rows is not None else ():
+                wanted = getattr(of_rows, name)
+                if getattr(own, name) != wanted and self._has_images():
+                    raise RecipeError(
+                        f"{place}.{name} is {getattr(own, name)}, but {of_rows.step_name} has {wanted}: evaluation "
+                        f"images must go the same way; state `{place}: {{{name}: {wanted}}}`"
+                    )
+
+    def _has_images(self) -> bool:
+        """Whether any set is given as images, not as what is known of them."""
+        try:
+            return any(find_set(one.path, one.format).kind != "tables" for one in self.config.sets)
+        except RecipeError:
+            # `check` tells of it.
+            return False
 
     def _compared(self) -> tuple[str, ...]:
         return tuple(name for name in self.spec.requires if name != "pdq_quality")

@@ -10,10 +10,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 from pydantic import Field
 
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import ExchangeSpec, GroupingExchange
+from curation.errors import RecipeError
 from curation.net.normal_urls import normal_urls
 from curation.similarity.clusters import cluster
 from curation.similarity.equals import first_of_equals
@@ -21,7 +23,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.variants import Variant, near_pairs_of_variants
 from curation.text.useless import fold
-from schemas.columns import PDQ_DIHEDRAL
+from schemas.columns import COLUMNS, PDQ_DIHEDRAL
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +113,17 @@ class Deduplicate(GroupingExchange):
         columns += self._hash_columns()
         requires = tuple(dict.fromkeys(columns))
         return ExchangeSpec("deduplicate", 1, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
+
+    def check(self) -> None:
+        """Whether the variants are hashes."""
+        columns = self.config.perceptual.variant_columns if self.config.perceptual else ()
+        for column in columns:
+            if column in COLUMNS and not _is_hash(column):
+                hashes = ", ".join(["dihedral", *filter(_is_hash, COLUMNS)])
+                raise RecipeError(
+                    f"{self.config.step_name}.perceptual.variants: {column} holds no PDQ hashes of variants "
+                    f"({COLUMNS[column].meaning}); name one of {hashes}"
+                )
 
     @property
     def ties(self) -> tuple[pl.Expr, ...]:
@@ -210,6 +223,10 @@ class Deduplicate(GroupingExchange):
                 "different pictures, raise max_group if they are copies",
                 *(self.config.step_name, len(split), split[0]),
             )
+
+
+def _is_hash(column: str) -> bool:
+    return column.startswith("pdq_") and COLUMNS[column].type == pa.string()
 
 
 def _variant(hashes: pl.Series, owners: Places) -> Variant:

@@ -35,7 +35,7 @@ class DeduplicateSemanticConfig(StepConfig):
     Attributes:
         column: The embeddings: of `score_alignment`, or a column of vectors that the source carries along.
         epsilon: A row is rejected if its cosine to an earlier one of its cluster is above 1 - epsilon. Published for
-            CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half.
+            CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half. 0 rejects nothing: it only makes the clusters.
         clusters: Only rows of one cluster are compared. Null: the square root of the number of rows. Published: 50,000.
         iterations: Of k-means at most; it ends when no row of the sample changes its cluster.
         sample_rows: Rows that the clusters are fitted to, drawn by key; they are held in memory. Null: 128 for each
@@ -105,7 +105,9 @@ class DeduplicateSemantic(Exchange):
                     near_centroid[ranks] = centroids.cosines(batch.units, cluster[ranks])
                     buckets.add(cluster[ranks], ranks, batch.vectors)
                 for ranks, stored, places in buckets.clusters(self._order(near_centroid, rows)):
-                    cosine[ranks], before = nearest_earlier(stored, places, self.config.tile_rows)
+                    found, before = nearest_earlier(stored, places, self.config.tile_rows)
+                    # That of equal vectors is rounded to a little less or more than 1.
+                    cosine[ranks] = np.minimum(found, 1)
                     nearest[ranks[1:]] = ranks[before[1:]]
             logger.info(
                 "%s: %d clusters, the largest of %d rows",

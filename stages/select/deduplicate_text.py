@@ -15,7 +15,7 @@ from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.similarity.clusters import cluster
 from curation.similarity.near_texts import near_texts
 from curation.similarity.shingles import shingles_of
-from curation.text.normal_form import check_texts, normal_form
+from curation.text.normal_form import check_text_type, check_texts, normal_form
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ class DeduplicateText(Exchange):
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups and the best of each."""
+        check_text_type(frame, self.config.column)
         orders = [_ORDERS[order][1] for order in self.config.prefer]
         said = frame.with_columns(said=normal_form(pl.col(self.config.column)))
         by = [*orders, pl.col("key"), pl.col("row")]
@@ -125,8 +126,7 @@ class DeduplicateText(Exchange):
         if clusters.split and near.max_group > 1:
             logger.warning(
                 "%s: %d groups connected by chains of near-copies had more than max_group texts (the largest %d) and "
-                "were "
-                "split; raise threshold if these are different texts",
+                "were split; raise threshold if these are different texts",
                 *(self.config.step_name, len(clusters.split), clusters.split[0]),
             )
         return clusters.best, similarity

@@ -147,7 +147,11 @@ BOTH_SIDES = [
     ("datacomp_image_based", {"caption": "red boat"}, {"caption": "redboat"}, "text_rules.min_words"),
     ("datacomp_image_based", {"caption": "a bcde"}, {"caption": "a bcd"}, "text_rules.min_chars"),
     ("datacomp_image_based", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("datacomp_1b", {"caption": "red boat"}, {"caption": "redboat"}, "text_rules.min_words"),
+    ("datacomp_1b", {"caption": "a bcde"}, {"caption": "a bcd"}, "text_rules.min_chars"),
+    ("datacomp_1b", {}, {"caption": FRENCH}, "text_rules.language"),
     ("vl3_syn7m", {"original_width": 900, "original_height": 300}, {"original_width": 901}, "shape.aspect"),
+    ("vl3_syn7m", {"original_width": 300, "original_height": 900}, {"original_height": 901}, "shape.aspect"),
     ("vl3_syn7m", {"clip_score": 0.2}, {"clip_score": 0.1999}, "aligned.min_clip_score"),
     ("mobileclip_dr", {"clip_score": -1.0}, {"clip_score": None}, "scored.min_clip_score"),
     ("obelics", {"caption": "the boats and sails"}, {"caption": "the boats and"}, "text_rules.min_words"),
@@ -334,11 +338,36 @@ def test_rows_of_an_entry_are_capped_when_texts_are_balanced(name, step):
     assert ends[-1].startswith("balance_metadata.")
 
 
+@pytest.mark.parametrize("name", ["clip_wit", "metaclip", "metaclip2"])
+@pytest.mark.usefixtures("files")
+def test_entry_has_twenty_thousand_rows_when_texts_are_balanced(name):
+    recipe, asked = need(name), (*TEXT_STEPS, "balance_metadata")
+    rows = [{"caption": "a small boat on the quiet water"}] * 20_000
+
+    assert set(verdicts(recipe, rows, only=asked)) == {None}
+    ends = verdicts(recipe, rows + rows[:5_000], only=asked)
+
+    kept = sum(end is None for end in ends)
+    # Drawn with a chance of 0.8: 20,000 of 25,000, give or take 63.
+    assert kept == 20_000 if name == "clip_wit" else 19_700 < kept < 20_300
+
+
+@pytest.mark.usefixtures("files")
+def test_caption_stays_behind_when_cc12m_replaces_names():
+    assert need("cc12m").sink.config.leave_out == ("caption",)
+
+
+def test_nothing_goes_for_its_embedding_when_clusters_alone_are_wanted():
+    rows = [{"image_embedding": vector(0.1)}] * 3
+
+    assert verdicts(need("datacomp_image_based", "clusters.clusters=1"), rows) == [None] * 3
+
+
 def test_image_goes_above_one_minus_epsilon_when_semdedup_judges():
     recipe = need("semdedup", "deduplicate_semantic.clusters=1")
 
-    near = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.975)}])
-    far = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.965)}])
+    near = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.971)}])
+    far = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.969)}])
 
     assert sorted(end is None for end in near) == [False, True]
     assert far == [None, None]

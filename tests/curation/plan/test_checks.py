@@ -58,3 +58,16 @@ def test_the_source_is_told_once_when_it_cannot_even_name_its_columns():
     assert said_of("{kind: measure_text}", AsksTheSource) == [
         "r.yaml: source (counting): words.csv: there is no such file; correct `path`"
     ]
+
+
+def test_what_does_not_fit_the_steps_before_it_is_told_when_a_recipe_is_checked():
+    class Fussy(Threshold):
+        def check_behind(self, earlier):
+            raise RecipeError(f"stands behind {', '.join(config.kind for config in earlier)}")
+
+    kind = next(iter(by_kind(Threshold)))
+    catalogue = Catalogue(by_kind(CountingSource), CATALOGUE.stages, {kind: Fussy}, CATALOGUE.sinks)
+    steps = "{kind: measure_text}, {kind: " + kind + ", column: text_words, min: 1}"
+    text = f"source: {{kind: counting, rows: 1}}\nsteps: [{steps}]\n"
+    with pytest.raises(RecipeError, match=rf"r.yaml: steps.1 \({kind}\): stands behind measure_text"):
+        checked_plan(parse_recipe(text, "r.yaml", catalogue))

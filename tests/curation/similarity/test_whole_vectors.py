@@ -1,6 +1,8 @@
 import numpy as np
 import polars as pl
+import pytest
 
+from curation.errors import CurationError
 from curation.similarity.whole_vectors import SCALE, inverse_norms, unit_vectors, vector_batches, whole_vectors
 
 
@@ -30,3 +32,9 @@ def test_rows_without_a_vector_are_left_out_when_read_in_batches():
     for batch in vector_batches(frame, "v"):
         found |= dict(zip(batch.rows.tolist(), batch.vectors.tolist(), strict=True))
     assert found == {7: [4000, 0], 9: [0, 4000]}
+
+
+def test_a_column_is_refused_when_it_holds_no_vectors():
+    for values in ([5], ["a"], [["a"]]):
+        with pytest.raises(CurationError, match=r"the column v is of type .*, not a list of numbers"):
+            next(vector_batches(pl.LazyFrame({"row": [0], "v": values}), "v"))

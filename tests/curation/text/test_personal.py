@@ -1,3 +1,5 @@
+import time
+
 import polars as pl
 import pytest
 
@@ -10,6 +12,7 @@ from curation.text.personal import find_personal_data
         ("Write to joe.doe+art@mail.example.co.uk!", "Write to <EMAIL>!"),
         ("joe [at] example.com", "<EMAIL>"),
         ("a@b.org or c@d.de", "<EMAIL> or <EMAIL>"),
+        ("info@müller.de", "<EMAIL>"),
         ("call +49 (0)30 1234-567 now", "call <PHONE> now"),
         ("Info +306974312345", "Info <PHONE>"),
         ("Plumber (212) 555-0187", "Plumber <PHONE>"),
@@ -55,3 +58,20 @@ def test_null_stays_null_when_there_is_no_text():
 
     assert found.masked.to_list() == [None, "<EMAIL>", ""]
     assert found.found.to_list() == [None, 1, 0]
+
+
+@pytest.mark.parametrize("pattern", ["1234567 a ", "1 ", "1-2 3.4/", "call us 1234567 x ", "a@", "a(at)", "a."])
+def test_time_grows_with_the_text_alone_when_a_text_is_very_long(pattern):
+    long = pl.Series([(pattern * 100_000)[:100_000]])
+
+    began = time.process_time()
+    find_personal_data(long)
+
+    # Looking back over the whole text from every number took minutes.
+    assert time.process_time() - began < 2
+
+
+def test_number_stays_when_the_word_that_announces_it_is_the_end_of_another():
+    text = "x" * 100 + "hotel" + " " * 61 + "1234567"
+
+    assert find_personal_data(pl.Series([text])).found.to_list() == [0]

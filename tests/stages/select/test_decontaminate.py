@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from curation.errors import RecipeError
 from curation.images.delivery import DeliverySettings, deliver
 from stages.encode.copies import DescribeCopies, DescribeCopiesConfig
+from stages.fetch.decode import DecodeImagesConfig
 from stages.fingerprint.images import Fingerprint, FingerprintConfig
 from stages.select.decontaminate import Decontaminate, DecontaminateConfig
 
@@ -115,6 +116,17 @@ def measured(*bodies):
     )
 
 
+def test_unreadable_and_dull_images_are_told_apart_when_a_set_is_described(tmp_path, caplog):
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "b.png").write_bytes(saved(np.zeros((300, 300, 3), np.uint8), "png"))
+    (tmp_path / "c.png").write_bytes(saved(textured(0), "png"))
+
+    decide(made(("val", tmp_path)), rows_of({"pdq": digits(1)}))
+
+    assert "1 of 3 images cannot be decoded, such as a.jpg" in caplog.text
+    assert "1 of 3 images have too little detail for PDQ (quality below 50)" in caplog.text
+
+
 def test_images_are_described_as_the_rows_are_when_a_folder_and_shards_are_given(tmp_path):
     known, shared, other = (saved(textured(seed), "png") for seed in range(3))
     (tmp_path / "val").mkdir()
@@ -157,8 +169,12 @@ def test_the_remedy_is_told_when_a_set_cannot_be_used(tmp_path):
     ]
     (tmp_path / "x.parquet").write_bytes(b"no parquet")
     cases.append((made(("val", tmp_path / "x.parquet")), "cannot be read: .*Parquet"))
+    cases.append((made(("val", table(tmp_path / "e.parquet", sha256=[]))), "its tables have no rows"))
+    with tarfile.open(tmp_path / "e.tar", "w") as tar:
+        tar.addfile(tarfile.TarInfo("a.txt"), io.BytesIO())
+    cases.append((made(("val", tmp_path / "e.tar")), "its shards hold no images, so it would keep nothing out"))
     (tmp_path / "1.jpg").write_bytes(b"")
-    cases.append((made(("val", tmp_path)), "holds images and tables; state which is meant as `format`"))
+    cases.append((made(("val", tmp_path)), "holds images and shards and tables; state which is meant as `format`"))
     cases.append((made(("val", tmp_path / "1.jpg"), descriptor={}), "state `descriptor.model`, or give a table"))
     cases.append(
         (made(("val", tmp_path / "1.jpg"), descriptor={"model": "/no.pt"}), "no such file; give the path of a Torch")
@@ -166,6 +182,35 @@ def test_the_remedy_is_told_when_a_set_cannot_be_used(tmp_path):
     for exchange, message in cases:
         with pytest.raises(RecipeError, match=message):
             exchange.check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "decoding", "told"),
+    [
+        ({}, {}, None),
+        (
+            {},
+            {"side_px": 320},
+            "delivered_as.side_px is 256, but decode_images has 320: .* state `delivered_as: {side_",
+        ),
+        ({"delivered_as": {"side_px": 320}}, {"side_px": 320, "min_side": 200}, None),
+        ({"delivered_as": {"format": "webp"}}, {}, "delivered_as.format is webp, but decode_images has jpg"),
+        ({"descriptor": {"model": "other.pt"}}, {}, "descriptor.model is other.pt, but describe_copies has a.pt"),
+        ({"descriptor": {"model": "a.pt", "side_px": 64}}, {}, "descriptor.side_px is 64, but describe_copies has 320"),
+    ],
+)
+def test_a_difference_is_told_when_rows_and_sets_would_go_different_ways(tmp_path, settings, decoding, told):
+    (tmp_path / "1.jpg").write_bytes(b"")
+    steps = [DecodeImagesConfig(**decoding), DescribeCopiesConfig(model="a.pt")]
+    exchange = made(("val", tmp_path / "1.jpg"), **settings)
+    if told is None:
+        exchange.check_behind(steps)
+    else:
+        with pytest.raises(RecipeError, match=told):
+            exchange.check_behind(steps)
+    # What a table knows of its images was found elsewhere.
+    path = table(tmp_path / "t.parquet", pdq=[digits(1)])
+    made(("val", path), **settings).check_behind(steps)
 
 
 def test_clip_is_refused_when_it_is_to_tell_copies(tmp_path):

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from curation.errors import RecipeError
 from schemas.columns import COLUMNS
 from stages.select.deduplicate import Deduplicate, DeduplicateConfig, Perceptual
 
@@ -322,3 +323,16 @@ def test_columns_are_required_only_when_a_setting_reads_them() -> None:
 def test_config_is_refused_when_a_setting_is_impossible(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DeduplicateConfig(**settings)
+
+
+@pytest.mark.parametrize("column", ["clip_score", "sha256", "pdq_quality", "pdq"])
+def test_a_variant_is_refused_when_its_column_holds_no_hashes_of_variants(column: str) -> None:
+    exchange = Deduplicate(DeduplicateConfig(perceptual=Perceptual(variants=(column,))))
+    with pytest.raises(
+        RecipeError, match=rf"{column} holds no PDQ hashes of variants .*; name one of dihedral, pdq_inner"
+    ):
+        exchange.check()
+
+
+def test_variants_are_accepted_when_the_fingerprint_makes_them() -> None:
+    Deduplicate(DeduplicateConfig(perceptual=Perceptual(variants=("pdq_inner", "dihedral")))).check()

@@ -156,3 +156,15 @@ def test_embeddings_come_out_of_the_pool_when_a_run_decides(tmp_path):
     # is above 0.9995, cos(2 degrees) = 0.99939 is not. Of each run, the end that is farther from the middle stays.
     assert commit.rows_in == 34
     assert commit.rejected == {"deduplicate_semantic.semantic": 28}
+
+
+@pytest.mark.parametrize("clusters", [1, 8])
+def test_nothing_goes_when_epsilon_is_zero(clusters):
+    vectors = np.random.default_rng(0).normal(size=(100, 64)).tolist()
+
+    verdicts = decide(frame_of(vectors * 2), clusters=clusters, epsilon=0.0)
+
+    # The cosine of equal vectors is rounded to a little more than 1 for some of them.
+    assert verdicts["reason"].null_count() == 200
+    assert verdicts["semantic_cosine"].max() == 1.0
+    assert verdicts["semantic_cluster"].null_count() == 0

@@ -68,3 +68,9 @@ def test_bands_must_divide_the_permutations_when_stated():
 def test_a_column_is_refused_when_it_holds_no_texts():
     with pytest.raises(RecipeError, match="column clip_score holds no texts"):
         DeduplicateText(DeduplicateTextConfig(column="clip_score")).check()
+
+
+def test_a_carried_column_is_refused_when_it_holds_no_texts():
+    frame = pl.LazyFrame({"row": [0], "key": ["0" * 32], "rating": [5]})
+    with pytest.raises(RecipeError, match="column rating is of type Int64, not text; name a column of texts"):
+        DeduplicateText(DeduplicateTextConfig(column="rating")).decide(frame)

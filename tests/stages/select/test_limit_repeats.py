@@ -40,3 +40,9 @@ def test_it_is_refused_when_nothing_is_limited():
 def test_a_column_is_refused_when_it_holds_no_texts():
     with pytest.raises(RecipeError, match="column clip_score holds no texts"):
         LimitRepeats(LimitRepeatsConfig(column="clip_score")).check()
+
+
+def test_a_carried_column_is_refused_when_it_holds_no_texts():
+    frame = pl.LazyFrame({"row": [0], "key": ["0" * 32], "sha256": ["a"], "rating": [5]})
+    with pytest.raises(RecipeError, match="column rating is of type Int64, not text"):
+        LimitRepeats(LimitRepeatsConfig(column="rating")).decide(frame)
