@@ -27,7 +27,7 @@ class Judgement:
     and texts are made at the end, of rejected rows alone, each by its own bound.
 
     Attributes:
-        frame: `row`, `key` and what the bounds read. Columns may be put beside them as the bounds come, none be changed.
+        frame: `row`, `key` and what the bounds read. Columns may be added as the bounds come, none be changed.
     """
 
     def __init__(self, frame: pl.LazyFrame) -> None:
@@ -44,7 +44,7 @@ class Judgement:
         return _unbroken(self.frame, self._bounds)
 
     def hold(self, columns: Iterable[str], most_bytes: int = HELD_BYTES) -> None:
-        """Reads numbers of the rows that are alive, so that `figures` does not read the files again; not if there are many."""
+        """Reads numbers of the rows that are alive, if they are few, so that `figures` need not read the files again."""
         types = self.frame.collect_schema()
         names = [name for name in dict.fromkeys(["row", *columns]) if types[name].is_numeric()]
         if self._given_by_held(names) is not None:
