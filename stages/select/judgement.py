@@ -44,7 +44,7 @@ class Judgement:
         return _unbroken(self.frame, self._bounds)
 
     def hold(self, columns: Iterable[str], most_bytes: int = HELD_BYTES) -> None:
-        """Reads numbers of the rows that are alive, if they are few, so that `figures` need not read the files again."""
+        """Reads numbers of the rows that are alive, if they are few: `figures` need not read the files again."""
         types = self.frame.collect_schema()
         names = [name for name in dict.fromkeys(["row", *columns]) if types[name].is_numeric()]
         if self._given_by_held(names) is not None:
