@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,9 +73,19 @@ def decide(
                 counts.update({str(rule["values"]): int(rule["counts"]) for rule in rules})
                 yield table
 
-        file = write_column_pieces(store, f"verdicts-{_attempt()}.parquet", schema, pieces())
+        # The next piece is read and sorted while one is compressed.
+        with ThreadPoolExecutor(1, "verdicts") as reader:
+            file = write_column_pieces(store, f"verdicts-{_attempt()}.parquet", schema, _ahead(pieces(), reader))
     commit = DecisionCommit(step=name, rows_in=file.rows, rejected=dict(sorted(counts.items())), file=file)
     return _commit(lineage, layout, commit)
+
+
+def _ahead(pieces: Iterator[pa.Table], reader: Executor) -> Iterator[pa.Table]:
+    """Yields what an iterator gives, and has the next of it made meanwhile."""
+    coming = reader.submit(next, pieces, None)
+    while (piece := coming.result()) is not None:
+        coming = reader.submit(next, pieces, None)
+        yield piece
 
 
 def _sunk(decide: Callable[[], pl.LazyFrame], adds: Sequence[str], name: str, folder: Path) -> pl.LazyFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from curation.selection.order_statistics import order_statistic
+from curation.selection.order_statistics import CANDIDATES, order_statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,16 @@ class LastKept:
     row: int
 
 
-def last_kept(frame: pl.LazyFrame, column: str, room: int, measured: int, *, largest: bool = True) -> LastKept:
+def last_kept(
+    frame: pl.LazyFrame,
+    column: str,
+    room: int,
+    measured: int,
+    *,
+    largest: bool = True,
+    figures: pl.LazyFrame | None = None,
+    candidates: int = CANDIDATES,
+) -> LastKept:
     """The last of the `room` rows with the best figures.
 
     Args:
@@ -28,13 +37,20 @@ def last_kept(frame: pl.LazyFrame, column: str, room: int, measured: int, *, lar
         room: How many rows stay: at least 1, at most `measured`.
         measured: How many rows have a figure.
         largest: The largest figures are the best, not the smallest.
+        figures: `row` and the column of the same rows, where they can be had for less.
+        candidates: Rows with the same figure are ordered in memory up to so many.
     """
-    least = order_statistic(frame, column, measured - room if largest else room - 1, measured)
+    cheaper = frame if figures is None else figures
+    least = order_statistic(cheaper, column, measured - room if largest else room - 1, measured)
     better = measured - least.smaller - least.equal if largest else least.smaller
     ties = frame.filter(pl.col(column) == pl.lit(least.value))
-    key = order_statistic(ties, "key", room - better - 1, least.equal)
+    place = room - better - 1
+    if least.equal <= candidates:
+        ordered = ties.select("key", "row").collect(engine="streaming").sort("key", "row")
+        return LastKept(least.value, *ordered.row(place))
+    key = order_statistic(ties, "key", place, least.equal)
     same_key = ties.filter(pl.col("key") == key.value)
-    row = order_statistic(same_key, "row", room - better - 1 - key.smaller, key.equal)
+    row = order_statistic(same_key, "row", place - key.smaller, key.equal)
     return LastKept(least.value, key.value, row.value)
 
 

@@ -18,7 +18,17 @@ PAYLOAD_ROW_GROUP = 128
 """Rows of a row group where there are images: a shard that needs a few rows of a part reads a few megabytes."""
 SCALAR_ROW_GROUP = 65_536
 _REPETITIVE = frozenset(
-    {"outcome", "step", "reason", "content_type", "image_format", "original_format", "clip_model", "text_language"}
+    {
+        "outcome",
+        "step",
+        "reason",
+        "detail",
+        "content_type",
+        "image_format",
+        "original_format",
+        "clip_model",
+        "text_language",
+    }
 )
 
 

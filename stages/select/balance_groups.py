@@ -14,7 +14,8 @@ from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
 from curation.key_draws import purpose_seed
 from schemas.columns import COLUMNS, Role
-from stages.select.judging import best_of_groups, rejected
+from stages.select.judgement import Judgement
+from stages.select.judging import keep_best_of_groups
 
 _RULE = "over_quota"
 
@@ -75,18 +76,16 @@ class BalanceGroups(Exchange):
         """Counts the groups, then finds the last row that stays of each: see `group_bounds` for what that costs."""
         self._check_types(frame.collect_schema())
         by, column = self.config.by, self.config.column
-        missing = pl.lit(None, pl.String)
-        frame = frame.with_columns(reason=missing, detail=missing)
+        judged = Judgement(frame if column is None else frame.with_columns(pl.col(column).fill_nan(None)))
         for name in by:
-            frame = rejected(frame, "no_group", pl.col(name).is_null(), pl.lit(f"{name} is null"))
+            judged.reject("no_group", pl.col(name).is_null(), pl.lit(f"{name} is null"))
         if column is not None:
-            frame = frame.with_columns(pl.col(column).fill_nan(None))
-            frame = rejected(frame, "no_figure", pl.col(column).is_null(), pl.lit(f"{column} is null"))
-        alive = frame.filter(pl.col("reason").is_null())
-        groups = alive.group_by(by).len("rows").collect(engine="streaming").sort(by)
+            judged.reject("no_figure", pl.col(column).is_null(), pl.lit(f"{column} is null"))
+        groups = judged.alive().group_by(by).len("rows").collect(engine="streaming").sort(by)
         seed = purpose_seed(self.config.step_name, self.config.seed)
-        judged = best_of_groups(frame, _RULE, by, groups.with_columns(cap=self._caps(groups["rows"])), column, seed)
-        return judged.select("row", "reason", "detail")
+        caps = groups.with_columns(cap=self._caps(groups["rows"]))
+        keep_best_of_groups(judged, _RULE, by, caps, column, seed)
+        return judged.verdicts()
 
     @property
     def _columns(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,7 @@ class DeduplicateSemanticConfig(StepConfig):
     Attributes:
         column: The embeddings: of `score_alignment`, or a column of vectors that the source carries along.
         epsilon: A row is rejected if its cosine to an earlier one of its cluster is above 1 - epsilon. Published for
-            CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half. 0 rejects nothing: it only makes the clusters.
+            CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half. Null: clusters alone, no row is compared or rejected.
         clusters: Only rows of one cluster are compared. Null: the square root of the number of rows. Published: 50,000.
         iterations: Of k-means at most; it ends when no row of the sample changes its cluster.
         sample_rows: Rows that the clusters are fitted to, drawn by key; they are held in memory. Null: 128 for each
@@ -48,7 +48,7 @@ class DeduplicateSemanticConfig(StepConfig):
 
     kind: Literal["deduplicate_semantic"] = "deduplicate_semantic"
     column: str = "image_embedding"
-    epsilon: float = Field(0.03, ge=0.0, le=2.0)
+    epsilon: float | None = Field(0.03, ge=0.0, le=2.0)
     clusters: int | None = Field(None, ge=1)
     iterations: int = Field(100, ge=1)
     sample_rows: int | None = Field(None, ge=1)
@@ -98,22 +98,38 @@ class DeduplicateSemantic(Exchange):
         cosine = np.full(len(rows), np.nan, np.float32)
         nearest = np.full(len(rows), _NONE, np.int32)
         if centroids is not None:
-            with VectorBuckets(len(rows), centroids.vectors.shape[1]) as buckets:
-                near_centroid = np.zeros(len(rows), np.float32)
+            if self.config.epsilon is None:
                 for batch, ranks in self._batches(frame, ranked):
                     cluster[ranks], _ = centroids.assign(batch.vectors)
-                    near_centroid[ranks] = centroids.cosines(batch.units, cluster[ranks])
-                    buckets.add(cluster[ranks], ranks, batch.vectors)
-                for ranks, stored, places in buckets.clusters(self._order(near_centroid, rows)):
-                    found, before = nearest_earlier(stored, places, self.config.tile_rows)
-                    # That of equal vectors is rounded to a little less or more than 1.
-                    cosine[ranks] = np.minimum(found, 1)
-                    nearest[ranks[1:]] = ranks[before[1:]]
+            else:
+                self._compare(frame, rows, ranked, centroids, cluster, cosine, nearest)
             logger.info(
                 "%s: %d clusters, the largest of %d rows",
                 *(self.config.step_name, len(centroids.vectors), int(np.bincount(cluster[cluster >= 0]).max())),
             )
         return self._verdicts(rows, cluster, cosine, nearest)
+
+    def _compare(
+        self,
+        frame: pl.LazyFrame,
+        rows: pl.DataFrame,
+        ranked: _Ranks,
+        centroids: Centroids,
+        *found: npt.NDArray[Any],
+    ) -> None:
+        """Fills in the cluster of each rank, the cosine to the nearest before it there, and the rank of that."""
+        cluster, cosine, nearest = found
+        with VectorBuckets(len(rows), centroids.vectors.shape[1]) as buckets:
+            near_centroid = np.zeros(len(rows), np.float32)
+            for batch, ranks in self._batches(frame, ranked):
+                cluster[ranks], _ = centroids.assign(batch.vectors)
+                near_centroid[ranks] = centroids.cosines(batch.units, cluster[ranks])
+                buckets.add(cluster[ranks], ranks, batch.vectors)
+            for ranks, stored, places in buckets.clusters(self._order(near_centroid, rows)):
+                near, before = nearest_earlier(stored, places, self.config.tile_rows)
+                # That of equal vectors is rounded to a little less or more than 1.
+                cosine[ranks] = np.minimum(near, 1)
+                nearest[ranks[1:]] = ranks[before[1:]]
 
     def _batches(self, frame: pl.LazyFrame, ranked: _Ranks) -> Iterator[tuple[VectorBatch, npt.NDArray[np.int32]]]:
         for batch in vector_batches(frame, self.config.column):
@@ -147,7 +163,8 @@ class DeduplicateSemantic(Exchange):
         cosine: npt.NDArray[np.float32],
         nearest: npt.NDArray[np.int32],
     ) -> pl.LazyFrame:
-        bound = 1 - self.config.epsilon
+        # No cosine is above 2.
+        bound = 1 - self.config.epsilon if self.config.epsilon is not None else 2.0
         with np.errstate(invalid="ignore"):
             alike = pl.Series(cosine.astype(np.float64) > bound)
         of = rows["key"].gather(np.where(alike.to_numpy(), nearest, 0)) if len(rows) else rows["key"]

@@ -99,6 +99,12 @@ class Rule(Config):
         names = ("min", "max", "min_quantile", "max_quantile")
         return tuple(name for name in names if getattr(self, name) is not None)
 
+    @property
+    def is_global(self) -> bool:
+        """Whether its bound on figures is found by looking at those of all rows."""
+        settings = (self.min_quantile, self.max_quantile, self.top_fraction, self.top_rows)
+        return any(setting is not None for setting in settings)
+
     def names(self, place: int) -> tuple[str, ...]:
         """What the ledger calls the rule's bounds; `place` counts the rules from 1."""
         if self.where is not None:

@@ -13,7 +13,8 @@ from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
 from curation.sql.condition import check_types, parse_condition
 from schemas.columns import COLUMNS, Role
-from stages.select.judging import applied
+from stages.select.judgement import Judgement
+from stages.select.judging import apply_rule
 from stages.select.rules import Rule
 
 _ALWAYS_GIVEN = ("row", "key")
@@ -67,12 +68,13 @@ class Select(Exchange):
         """
         schema = frame.collect_schema()
         floats = [name for name, dtype in schema.items() if dtype.is_float()]
-        missing = pl.lit(None, pl.String)
-        frame = frame.with_columns(pl.col(floats).fill_nan(None)).with_columns(reason=missing, detail=missing)
+        judged = Judgement(frame.with_columns(pl.col(floats).fill_nan(None)))
         for place, rule in enumerate(self.config.rules):
             _check_types(rule, schema, f"{self.config.step_name}.rules.{place}")
-            frame = applied(rule, rule.names(place + 1), frame, schema, self.config.step_name)
-        return frame.select("row", "reason", "detail")
+            if rule.is_global:
+                judged.hold(column for later in self.config.rules[place:] for column in later.columns)
+            apply_rule(rule, rule.names(place + 1), judged, schema, self.config.step_name)
+        return judged.verdicts()
 
 
 def _check_types(rule: Rule, types: pl.Schema, place: str) -> None:

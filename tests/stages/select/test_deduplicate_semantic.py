@@ -40,6 +40,23 @@ def kept(verdicts):
     return verdicts.filter(pl.col("reason").is_null())["row"].to_list()
 
 
+def test_every_row_has_its_cluster_and_none_goes_when_epsilon_is_null():
+    verdicts = decide(frame_of([at(0), at(0), at(90), None]), clusters=2, epsilon=None)
+    assert kept(verdicts) == [0, 1, 2, 3]
+    clusters = verdicts["semantic_cluster"].to_list()
+    assert clusters[0] == clusters[1] != clusters[2]
+    assert sorted(clusters[1:3]) == [0, 1]
+    assert clusters[3] is None
+    assert verdicts["detail"].to_list() == verdicts["semantic_duplicate_of"].to_list() == [None] * 4
+    assert verdicts["semantic_cosine"].to_list() == [None] * 4
+
+
+def test_clusters_are_those_of_a_comparison_when_epsilon_is_null():
+    frame = frame_of([at(5 * place) for place in range(40)])
+    column = "semantic_cluster"
+    assert decide(frame, clusters=5, epsilon=None)[column].equals(decide(frame, clusters=5, epsilon=0.02)[column])
+
+
 # One cluster, the centroid at the mean direction, 7.5 degrees: 30 is farthest from it, then -10, then 0, then 10.
 # cos(10 degrees) = 0.98481, cos(20 degrees) = 0.93969.
 FAN = [at(-10), at(0), at(10), at(30)]
