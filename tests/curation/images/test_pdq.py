@@ -58,7 +58,9 @@ def test_edit_of_a_photo_is_within_31_bits_when_pdq_can_see_it(
     )
     digits, other = pdq_hash(original).digits, pdq_hash(edited).digits
     centre = pdq_hash(inner_part(edited, 0.9)).digits
-    assert digits and other and centre
+    assert digits is not None
+    assert other is not None
+    assert centre is not None
     assert (_distance(digits, other) <= 31) == whole
     assert (_distance(digits, centre) <= 31) == inner
     assert any(found is not None and _distance(digits, found) <= 31 for found in pdq_dihedral(edited)) == turned
