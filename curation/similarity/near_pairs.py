@@ -1,10 +1,10 @@
 """All pairs of hashes within a Hamming distance, found exactly and without comparing every pair.
 
-Band by band (`bands.py`), the hashes are sorted by the 64 bits that begin with the band, and joined with themselves:
-for each difference that the band may have, the bucket of every hash is looked up with that difference, and the hashes
-there are compared by these 64 bits, then in full. A pair is reported by the first band that finds it, so the result
-does not depend on which bands were chosen. Tables are of 2^20 buckets at most: a wider band is joined in tiles, by its
-upper bits, so that what is looked up stays in a cache and memory is bounded whatever the band.
+Band by band (`bands.py`), the hashes are sorted by the band and joined with themselves: for each difference that the
+band may have, the bucket of every hash is looked up with that difference, and the hashes there are compared by the 64
+bits that begin with the band, then in full. A pair is reported by the first band that finds it, so the result does not
+depend on which bands were chosen. Tables are of 2^20 buckets at most: a wider band is joined in tiles, by its upper
+bits, so that what is looked up stays in a cache and memory is bounded whatever the band.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _TABLE_BITS = 20
 _BLOCK = 1 << 16
 _STEPS = 4
 """Candidates of a bucket that are taken one by one: most buckets have fewer."""
+_DENSE = 1
+"""Hashes for each bucket from which on most buckets have some, and looking which have is for nothing."""
 
 Places = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]
@@ -126,7 +128,7 @@ def _finds(band: Band, differences: Words) -> npt.NDArray[np.bool_]:
 def _candidates(words: Words, band: Band, known: int) -> Iterator[tuple[Places, Places]]:
     """Yields the pairs that are within the band's radius, and within its window's, in blocks."""
     window = _window(words, band)
-    order = np.argsort(window).astype(np.int32)
+    order = _sorted_by((window >> np.uint64(WINDOW_BITS - band.bits)).astype(np.uint32), band.bits)
     window = window[order]
     bucket = (window >> np.uint64(WINDOW_BITS - band.bits)).astype(np.uint32)
     table_bits = min(band.bits, _TABLE_BITS)
@@ -159,6 +161,15 @@ def _candidates(words: Words, band: Band, known: int) -> Iterator[tuple[Places, 
                     yield first, second
 
 
+def _sorted_by(buckets: npt.NDArray[np.uint32], bits: int) -> Places:
+    """The places of the buckets in ascending order: a radix sort, which numpy has for 16 bits."""
+    order = np.argsort(buckets.astype(np.uint16), kind="stable").astype(np.int32)
+    if bits <= 16:
+        return order
+    upper = (buckets >> np.uint32(16)).astype(np.uint16)[order]
+    return order[np.argsort(upper, kind="stable")]
+
+
 def _seekers(seekers: npt.NDArray[np.bool_] | None, begin: int, end: int) -> Places:
     if seekers is None:
         return np.arange(begin, end, dtype=np.int32)
@@ -180,6 +191,8 @@ class _Tile:
         self._places = np.arange(begin, end, dtype=np.int32)
         self._bits = bits
         counts = np.bincount(buckets[begin:end], minlength=1 << bits)
+        # Where most buckets are taken, and by several, their hashes are taken together.
+        self._steps = _STEPS if end - begin < _DENSE << bits else 0
         self._taken = counts > 0
         self._starts = np.full((1 << bits) + 1, begin, np.int32)
         np.cumsum(counts, out=self._starts[1:])
@@ -188,7 +201,7 @@ class _Tile:
     def within(self, radius: int) -> Iterator[tuple[Places, Places]]:
         """Yields the places of the tile beside each other, each two whose bands are within the radius once."""
         own = self._buckets[self._places]
-        yield from _met(self._places, self._places + 1, self._starts[own + np.uint32(1)])
+        yield from _met(self._places, self._places + 1, self._starts[own + np.uint32(1)], self._steps)
         for bit in range(self._bits):
             # Of two buckets, the one without the highest differing bit looks the other up.
             clear = self._places[own & np.uint32(1 << bit) == 0]
@@ -206,17 +219,20 @@ class _Tile:
             taken = np.empty(len(own), bool)
             for difference in differences:
                 np.bitwise_xor(own, np.uint32(difference), out=partner)
+                if not self._steps:
+                    yield from _met(block, self._starts[partner], self._starts[partner + np.uint32(1)], 0)
+                    continue
                 # "wrap" spares a check and a copy: buckets are never out of range.
                 self._taken.take(partner, out=taken, mode="wrap")
                 hits = np.flatnonzero(taken)
                 if len(hits):
                     found = partner[hits]
-                    yield from _met(block[hits], self._starts[found], self._starts[found + np.uint32(1)])
+                    yield from _met(block[hits], self._starts[found], self._starts[found + np.uint32(1)], self._steps)
 
 
-def _met(seekers: Places, begins: Places, ends: Places) -> Iterator[tuple[Places, Places]]:
-    """Yields each place beside every place of its range."""
-    for _ in range(_STEPS):
+def _met(seekers: Places, begins: Places, ends: Places, steps: int) -> Iterator[tuple[Places, Places]]:
+    """Yields each place beside every place of its range, the first ones of all ranges step by step."""
+    for _ in range(steps):
         some = begins < ends
         if not some.all():
             seekers, begins, ends = seekers[some], begins[some], ends[some]

@@ -11,6 +11,7 @@ from curation.images.pdq import inner_part, pdq_dihedral, pdq_hash
 from curation.images.pixels import decode_pixels
 
 _REFERENCE = Path(__file__).parents[4] / "shared" / "data" / "neardup_pdq"
+_PHOTOS = _REFERENCE.with_name("neardup_ukbench") / "mixed_images"
 
 
 def _distance(left: str, right: str) -> int:
@@ -36,6 +37,46 @@ def test_hash_is_that_of_the_reference_code_when_photos_are_hashed():
     # The reference code brings images to 512 x 512 first, which small ones are spared.
     assert max(distances.values()) <= 8
     assert distances["square-256x256.jpg"] == distances["shrink-a-lot.jpg"] == 0
+
+
+@pytest.mark.parametrize(
+    ("edit", "whole", "inner", "turned"),
+    [
+        ("resize", True, False, False),
+        ("hflip", False, False, True),
+        ("rotation", False, False, False),
+    ],
+)
+def test_edit_of_a_photo_is_within_31_bits_when_pdq_can_see_it(
+    edit: str, whole: bool, inner: bool, turned: bool
+) -> None:
+    if not _PHOTOS.is_dir():
+        pytest.skip(f"no photos in {_PHOTOS}")
+    original, edited = (
+        decode_pixels(body, read_header(body))
+        for body in ((_PHOTOS / f"ukbench00120{name}.jpg").read_bytes() for name in ("", f"_{edit}"))
+    )
+    digits, other = pdq_hash(original).digits, pdq_hash(edited).digits
+    centre = pdq_hash(inner_part(edited, 0.9)).digits
+    assert digits is not None
+    assert other is not None
+    assert centre is not None
+    assert (_distance(digits, other) <= 31) == whole
+    assert (_distance(digits, centre) <= 31) == inner
+    assert any(found is not None and _distance(digits, found) <= 31 for found in pdq_dihedral(edited)) == turned
+
+
+def test_edits_of_the_reference_photo_are_near_it_when_none_moves_its_content():
+    if not _REFERENCE.is_dir():
+        pytest.skip(f"no photos in {_REFERENCE}")
+    hashes = {}
+    for path in sorted((_REFERENCE / "bridge-mods").glob("*.jpg")):
+        body = path.read_bytes()
+        hashes[path.name] = pdq_hash(decode_pixels(body, read_header(body))).digits
+    original = hashes.pop("aaa-orig.jpg")
+    assert original is not None
+    assert len(hashes) == 11
+    assert all(edit is not None and _distance(original, edit) <= 31 for edit in hashes.values())
 
 
 def test_hash_says_nothing_when_an_image_has_no_structure_or_hardly_a_pixel():
