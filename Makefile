@@ -55,7 +55,7 @@ bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)
 
 bench-select: install $(DUCKDB)/.installed ## 100,000,000 rows of ten columns against DuckDB: 4 GB of disk
-	$(BIN)/python -m jobs.bench.select --duckdb $(DUCKDB)/bin/python $(BENCH_ARGS)
+	$(BIN)/python -m jobs.bench.selection --duckdb $(DUCKDB)/bin/python $(BENCH_ARGS)
 
 bench-balance: install ## 1,000,000 captions by 500,000 entries, against the plain loop
 	$(BIN)/python -m jobs.bench.balance $(BENCH_ARGS)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 Places = npt.NDArray[np.int32]
 _SEED = 20_011
+_LEAST_PIECE = 1 << 20
+"""Fewer values are sorted before another thread has begun."""
 
 
 def hashed(values: pl.Expr) -> pl.Expr:
@@ -64,8 +69,21 @@ def _placed_hashes(values: pl.Series) -> tuple[npt.NDArray[np.uint64], np.uint64
     hashes >>= bits
     hashes <<= bits
     hashes |= places
-    hashes.sort()
+    _sort(hashes)
     return hashes, bits
+
+
+def _sort(values: npt.NDArray[np.uint64]) -> None:
+    """Sorts in place, on all processors."""
+    pieces = min(len(os.sched_getaffinity(0)), len(values) // _LEAST_PIECE)
+    if pieces < 2:
+        values.sort()
+        return
+    cuts = [len(values) * piece // pieces for piece in range(1, pieces)]
+    values.partition(cuts)
+    with ThreadPoolExecutor(pieces) as threads:
+        for _ in threads.map(np.ndarray.sort, np.split(values, cuts)):
+            pass
 
 
 def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
@@ -82,7 +100,7 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     present = values.drop_nulls().to_numpy()
     rows = frame["row"].filter(values.is_not_null()).to_numpy()
     placed = (present >> bits << bits) | np.arange(len(present), dtype=np.uint64)
-    placed.sort()
+    _sort(placed)
     equal = placed[1:] >> bits == placed[:-1] >> bits
     shared = np.zeros(len(placed), bool)
     shared[1:] = equal

@@ -180,7 +180,7 @@ def measure_imagededup(python: str, count: int) -> dict[str, Any]:
     names = {str(place): value.tobytes().hex() for place, value in enumerate(hashes[:, :2])}
     given = {"hashes": names, "max_distance": _PEER_DISTANCE, "processes": len(os.sched_getaffinity(0))}
     done = subprocess.run(  # noqa: S603 - the environment that the Makefile made
-        [python, str(_CHILD)], input=json.dumps(given), capture_output=True, text=True, check=False
+        [python, "-P", str(_CHILD)], input=json.dumps(given), capture_output=True, text=True, check=False
     )
     if done.returncode:
         return {"error": done.stderr.strip().splitlines()[-1:], "hashes": count}

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -47,3 +49,13 @@ def test_hash_is_null_when_the_value_is() -> None:
     found = pl.DataFrame({"value": ["a", None, "a", "b"]}).select(hashed(pl.col("value"))).to_series()
     assert found[1] is None
     assert found[0] == found[2] != found[3]
+
+
+def test_places_are_the_same_when_hashes_are_sorted_by_several_threads(monkeypatch):
+    values = pl.Series(np.random.default_rng(0).integers(0, 300, 1000).astype(str).tolist()).replace("7", None)
+    alone = first_of_equals(values)
+    monkeypatch.setattr(equals, "_LEAST_PIECE", 100)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(5))
+    assert first_of_equals(values).tolist() == alone.tolist()
+    texts = values.to_list()
+    assert alone.tolist() == [place if text is None else texts.index(text) for place, text in enumerate(texts)]

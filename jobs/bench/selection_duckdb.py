@@ -1,4 +1,4 @@
-"""What `jobs.bench.select` measures, by DuckDB: run by a Python that has it and needs nothing of the project."""
+"""What `jobs.bench.selection` measures, by DuckDB: run by a Python that has it and needs nothing of the project."""
 
 from __future__ import annotations
 

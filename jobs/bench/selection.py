@@ -62,7 +62,7 @@ RULES: list[dict[str, Any]] = [
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Generates what is missing, measures each way in a process of its own, and prints one JSON document."""
-    parser = argparse.ArgumentParser(prog="python -m jobs.bench.select", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m jobs.bench.selection", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/bench-select"))
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--duckdb", type=Path, help="a Python that has duckdb; without one it is left out")
@@ -75,10 +75,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _bench(args: argparse.Namespace) -> int:
     _generate(Store(str(args.out)), args.rows)
     result: dict[str, Any] = {"bench": "select", "rows": args.rows, "columns": len(_COLUMNS), "rules": len(RULES)}
-    own = [sys.executable, "-m", "jobs.bench.select", "--out", str(args.out), "--rows", str(args.rows), "--measure"]
+    own = [sys.executable, "-m", "jobs.bench.selection", "--out", str(args.out), "--rows", str(args.rows), "--measure"]
     commands = {"decide": [*own, "decide"], "exchange": [*own, "exchange"]}
     if args.duckdb:
-        script = Path(__file__).with_name("select_duckdb.py")
+        script = Path(__file__).with_name("selection_duckdb.py")
         # Without -P the folder of the script comes first, and its `select` in place of the standard one.
         commands["duckdb"] = [str(args.duckdb), "-P", str(script), str(args.out), str(_QUANTILE), str(_FRACTION)]
     for name, command in commands.items():
