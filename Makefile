@@ -73,7 +73,7 @@ $(DEDUPE_PEER)/.installed: constraints.txt | install
 	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
 	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
 	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
-		numpy scikit-learn tqdm matplotlib pillow torch
+		numpy scikit-learn tqdm matplotlib pillow torch torchvision
 	touch $@
 
 bench-semantic: install ## semantic duplicates among 500,000 embeddings, against SemDeDup's plain algorithm
