@@ -150,9 +150,10 @@ BROKEN = {
 def test_fault_ends_in_its_reason_when_a_server_commits_it(web: RawWeb, fault: str):
     script, reason = BROKEN[fault]
     started = time.monotonic()
-    got = fetch_one(web.handle("/x", script))
+    got = fetch_one(web.handle("/x", script), first_byte_timeout_s=0.5, idle_timeout_s=0.5, total_timeout_s=1.0)
     assert (got.reason, got.body) == (reason, None)
-    assert time.monotonic() - started < 1.5
+    # Not when the server is done: some never are.
+    assert time.monotonic() - started < 5.0
 
 
 def test_non_ascii_location_is_followed_when_it_comes_as_raw_bytes(web: RawWeb):
