@@ -252,3 +252,12 @@ def schema_of(*names: str) -> pa.Schema:
         KeyError: A name is not registered.
     """
     return pa.schema([COLUMNS[name].field for name in names])
+
+
+def nullable_schema_of(*names: str) -> pa.Schema:
+    """`schema_of`, with nulls allowed in every column.
+
+    Raises:
+        KeyError: A name is not registered.
+    """
+    return pa.schema([field.with_nullable(True) for field in schema_of(*names)])

@@ -23,7 +23,7 @@ from curation.engine.live_rows import live_frame, living_keys, rows_of, slices_o
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_column_pieces, write_columns
 from curation.storage.layout import DecisionLayout
-from schemas.columns import COLUMNS
+from schemas.columns import nullable_schema_of
 from schemas.records import DecisionCommit
 
 _SUNK_GROUP = 250_000
@@ -60,7 +60,7 @@ def decide(
         judge = partial(decide_on_groups, exchange, given, partitions)
     else:
         judge = partial(exchange.decide, given)
-    schema = _registered(("row", "key", "reason", "detail", *adds))
+    schema = nullable_schema_of("row", "key", "reason", "detail", *adds)
     store = lineage.store.child(layout.folder)
     counts: Counter[str] = Counter()
     with TemporaryDirectory(prefix="verdicts-") as folder:
@@ -135,7 +135,7 @@ def assign(lineage: Lineage, sink: Sink, layout: DecisionLayout) -> DecisionComm
     given = live_frame(lineage, [])
     places = _verdicts(lambda: sink.assign(given), sink.spec.adds, name)
     _check_rows(_collected(given.select("row"), name)["row"], places["row"], name)
-    table = _as_registered(places.sort("row"), _registered(("row", "reason", "detail", *sink.spec.adds)), name)
+    table = _as_registered(places.sort("row"), nullable_schema_of("row", "reason", "detail", *sink.spec.adds), name)
     _check_places(table, sink.spec.adds, name)
     return _commit_assignment(lineage, layout, name, table, sink.spec.adds[:2])
 
@@ -181,10 +181,6 @@ def _check_places(places: pa.Table, adds: Sequence[str], name: str) -> None:
     dense = bool((sizes > 0).all()) and np.array_equal(delivered[place].to_numpy(), expected)
     if not dense or places.num_rows - delivered.num_rows != places[unit].null_count:
         raise CurationError(f"step {name}: its places are not dense from 0, or a row without a reason has none")
-
-
-def _registered(columns: Sequence[str]) -> pa.Schema:
-    return pa.schema([COLUMNS[column].field.with_nullable(True) for column in columns])
 
 
 def _as_registered(frame: pl.DataFrame, schema: pa.Schema, name: str) -> pa.Table:

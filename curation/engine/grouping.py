@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import polars as pl
-import pyarrow as pa
 
 from curation.contracts.exchange import GroupingExchange, Partitions
 from curation.similarity.equals import hashed, rows_that_share
-from schemas.columns import COLUMNS
+from schemas.columns import nullable_schema_of
 
 
 def decide_on_groups(exchange: GroupingExchange, frame: pl.LazyFrame, partitions: Partitions) -> pl.LazyFrame:
@@ -34,10 +33,6 @@ def decide_on_groups(exchange: GroupingExchange, frame: pl.LazyFrame, partitions
 
 def _nulls(exchange: GroupingExchange) -> list[pl.Expr]:
     registered = pl.DataFrame(
-        pl.from_arrow(_schema(("reason", "detail", *exchange.spec.adds)).empty_table()),
+        pl.from_arrow(nullable_schema_of("reason", "detail", *exchange.spec.adds).empty_table()),
     ).schema
     return [pl.lit(None, kind).alias(name) for name, kind in registered.items()]
-
-
-def _schema(names: tuple[str, ...]) -> pa.Schema:
-    return pa.schema([COLUMNS[name].field.with_nullable(True) for name in names])

@@ -12,11 +12,11 @@ import pyarrow as pa
 from curation.contracts.marks import MARK_COLUMNS
 from curation.contracts.stage import Stage, StreamingStage, earlier_name
 from curation.engine.stage_contract import WaitingRows, check_result
-from schemas.columns import COLUMNS, Role, schema_of
+from schemas.columns import COLUMNS, Role, nullable_schema_of
 from schemas.outcomes import Outcome
 
 END_COLUMNS = ("outcome", "step", "reason", "detail")
-_END_SCHEMA = pa.schema([field.with_nullable(True) for field in schema_of(*END_COLUMNS)])
+_END_SCHEMA = nullable_schema_of(*END_COLUMNS)
 
 
 class StageChain:

@@ -335,4 +335,6 @@ def test_a_variant_is_refused_when_its_column_holds_no_hashes_of_variants(column
 
 
 def test_variants_are_accepted_when_the_fingerprint_makes_them() -> None:
-    Deduplicate(DeduplicateConfig(perceptual=Perceptual(variants=("pdq_inner", "dihedral")))).check()
+    exchange = Deduplicate(DeduplicateConfig(perceptual=Perceptual(variants=("pdq_inner", "dihedral"))))
+    exchange.check()
+    assert {"pdq_inner", "pdq_turned_90", "pdq_flipped_x"} <= set(exchange.spec.requires)
