@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,8 @@ from schemas.outcomes import Outcome
 
 END_COLUMNS = ("outcome", "step", "reason", "detail")
 _END_SCHEMA = nullable_schema_of(*END_COLUMNS)
+_PIECES_AHEAD = 2
+"""Most pieces that a streaming stage has handed on and that are not done: more would only hold more bodies."""
 
 
 class StageChain:
@@ -71,17 +74,31 @@ class StageChain:
         stage = self.stages[index]
         if isinstance(stage, StreamingStage):
             behind = self._rowwise_end(index + 1)
-            pieces = []
-            waiting = WaitingRows(stage.config.step_name, alive, part)
-            for chunk in self._timed_stream(stage, alive):
-                rows = self._merge(index, waiting.take(chunk), chunk, part, ended)
-                pieces.append(self._straight(index + 1, behind, rows, part, ended))
-            waiting.check_none_left()
+            pieces = self._streamed(stage, index, behind, alive, part, ended)
             # They came as they were done, but what a stage makes of a whole part must not hang on that.
             survivors = _in_row_order(pa.concat_tables([self._nothing(index, behind, alive), *pieces]))
             yield from self._from(behind, survivors, part, ended)
         else:
             yield from self._from(index + 1, self._straight(index, index + 1, alive, part, ended), part, ended)
+
+    def _streamed(
+        self, stage: StreamingStage, index: int, behind: int, alive: pa.Table, part: int, ended: list[pa.Table]
+    ) -> list[pa.Table]:
+        """What a streaming stage and those behind it, up to `behind`, leave of the rows, in pieces.
+
+        While the stages behind it work on one piece (decoding waits for another process), it makes the next one.
+        """
+        waiting = WaitingRows(stage.config.step_name, alive, part)
+        pieces: list[Future[pa.Table]] = []
+        with ThreadPoolExecutor(1, thread_name_prefix="rowwise") as thread:
+            for chunk in self._timed_stream(stage, alive):
+                rows = self._merge(index, waiting.take(chunk), chunk, part, ended)
+                if len(pieces) >= _PIECES_AHEAD:
+                    pieces[-_PIECES_AHEAD].result()
+                pieces.append(thread.submit(self._straight, index + 1, behind, rows, part, ended))
+            done = [piece.result() for piece in pieces]
+        waiting.check_none_left()
+        return done
 
     def _nothing(self, start: int, stop: int, alive: pa.Table) -> pa.Table:
         """No rows, with the columns that survivors of these stages have."""
