@@ -169,8 +169,11 @@ class _Search:
         reasons = pc.if_else(failed, table["reason"], None).to_pylist()
         self._failed[chosen] = reasons
         asked_for = {reason for revisit in revisits for reason in revisit.reasons}
-        self._refreshed[chosen] = any(revisit.kind == "refresh" for revisit in revisits)
-        self._asked[chosen] = self._refreshed[chosen] | [reason in asked_for for reason in reasons]
+        refresh = any(revisit.kind == "refresh" for revisit in revisits)
+        # Of a phase that cannot tell whether anything has changed, a refresh asks again for what has failed there.
+        self._refreshed[chosen] = refresh and any(stage.spec.revisits for stage in self._work.phase.stages)
+        retried = [reason is not None and (refresh or reason in asked_for) for reason in reasons]
+        self._asked[chosen] = self._refreshed[chosen] | retried
 
     def found(self, revisited: Revisited | None) -> EarlierRows:
         held = tuple(self._tables[file.path]["row"].to_numpy() for file in self._files)

@@ -89,8 +89,8 @@ class Revisits:
 
         Nothing is made where none of the phases that it would be meant for was measured.
         """
-        phases = tuple(sorted(key for key, revisits in self._phases.items() if revisits or request.kind == "retry"))
-        measured = self._measured() & set(phases)
+        phases = tuple(sorted(self._phases))
+        measured = self._measured() & set(phases if request.kind == "retry" else self._own)
         while measured and not any(self._is_same(known, request, measured) for known in self.known):
             number = 1 + max((known.number for known in self.known), default=0)
             made = Revisit(number=number, kind=request.kind, reasons=request.reasons, phases=phases)

@@ -165,20 +165,21 @@ def test_rows_of_a_later_phase_are_tried_again_when_they_failed_there(tmp_path, 
 ONE_PHASE = RECIPE.replace("  - {kind: threshold, min: 2}\n", "")
 
 
+@pytest.mark.parametrize("text", [ONE_PHASE, RECIPE], ids=["in its phase", "in a phase of their own"])
 @pytest.mark.parametrize("retry_first", [False, True])
-def test_rows_that_failed_behind_the_fetching_are_tried_again_when_refreshed(tmp_path, web, out, retry_first):
+def test_rows_that_failed_behind_the_fetching_are_tried_again_when_refreshed(tmp_path, web, out, retry_first, text):
     web.set(weightless=[10, 11])
-    first = visit(out, web, text=ONE_PHASE)
+    first = visit(out, web, text=text)
     assert ends_of(out, first)[10][:2] == ("failed", "non_finite_score")
     web.set()
     if retry_first:
         with pytest.raises(Killed):
-            visit(out, web, text=ONE_PHASE, request=retry_request("non_finite_score"), listener=KillAfter(6))
+            visit(out, web, text=text, request=retry_request("non_finite_score"), listener=KillAfter(6))
     web.forget()
-    result = visit(out, web, text=ONE_PHASE, request=REFRESH)
+    result = visit(out, web, text=text, request=REFRESH)
     assert set(web.asked("weighed")) <= {10, 11}
     assert {ends_of(out, result)[row][0] for row in (10, 11)} == {"kept"}
-    assert contents(out, result) == fresh(tmp_path, web, text=ONE_PHASE)
+    assert contents(out, result) == fresh(tmp_path, web, text=text)
 
 
 def test_a_refresh_changes_nothing_when_rows_fail_again_behind_the_fetching(web, out):
