@@ -77,6 +77,18 @@ class Revisited(Record):
         )
 
 
+class SourceSlice(Record):
+    """The rows of the source that a part had when it was measured.
+
+    Attributes:
+        rows: How many; the last part of a source may have more of them later.
+        fingerprint: As the source told it.
+    """
+
+    rows: int
+    fingerprint: str
+
+
 class PartCommit(Record):
     """The commit of one part of one phase. Its existence makes the files part of the run.
 
@@ -86,6 +98,7 @@ class PartCommit(Record):
         rows_in: Rows that were alive when the phase began.
         rows_measured: Rows measured for this commit; the others were measured for an earlier one.
         files: What holds the rows, the reused files of earlier commits first.
+        source: The rows of the part. Of these alone the files count any.
         revisit: Number of the newest revisit at the time; none up to it asks for any of the rows again.
         editions: Fingerprint of which rows were measured at which revisit, None where none was since the first.
         revisited: What the revisits came to that this commit carries out.
@@ -96,6 +109,7 @@ class PartCommit(Record):
     rows_in: int
     rows_measured: int
     files: tuple[PoolFile, ...]
+    source: SourceSlice | None = None
     revisit: int = 0
     editions: str | None = None
     revisited: Revisited | None = None
@@ -255,6 +269,7 @@ class RunRecord(Record):
     """`run.json`: what the latest run of a folder was, and where its results lie. The commits are the truth.
 
     Attributes:
+        source: Fingerprint of the rows of the source.
         state: `running` also where a driver died: whether one lives cannot be told from a file.
         items: As far as the run has come.
         ledger: Folder of the ledger, once it is whole.
@@ -265,6 +280,7 @@ class RunRecord(Record):
     version: Literal[1] = 1
     recipe: str
     state: Literal["running", "finished", "interrupted"]
+    source: str | None = None
     rows: int
     parts: int
     part_rows: int
@@ -272,3 +288,8 @@ class RunRecord(Record):
     ledger: str | None = None
     shards: str | None = None
     revisit: Revisit | None = None
+
+    @property
+    def phase_commits(self) -> dict[str, str]:
+        """By the folder of each phase, the folder of its commits."""
+        return {item.folder: item.commits for item in self.items if item.kind == "phase"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from curation.engine.earlier_rows import EarlierRows, earlier_rows
 from curation.engine.lineage import MeasuredItem
 from curation.engine.measured_again import settle
 from curation.engine.phase_work import PhaseWork
+from curation.engine.same_rows import present_slice
 from curation.errors import TransientError
 from curation.plan.fingerprints import digest
 from curation.storage.column_groups import read_columns, write_columns
@@ -22,8 +24,11 @@ from schemas.records import FileRecord, PartCommit, PoolFile, Revisited, UnitRep
 
 
 def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
-    """Commits a part all of whose live rows were measured under another scope; None where some were not."""
-    earlier = earlier_rows(work, part, work.lineage.live_rows(part))
+    """Commits a part all of whose live rows were measured under another scope; None where that cannot be told.
+
+    Where rows would have to be told by their keys, a worker reads them.
+    """
+    earlier = earlier_rows(replace(work, told_by_keys=False), part, work.lineage.live_rows(part))
     if not earlier.files or not earlier.settled.all():
         return None
     return commit_part(work, part, earlier, done=None)
@@ -63,6 +68,7 @@ def commit_part(
         rows_in=len(rows),
         rows_measured=written.rows if written else 0,
         files=tuple(files),
+        source=present_slice(work.lineage, part),
         revisit=work.revisit,
         editions=_editions(work, files),
         revisited=_sum(earlier.revisited, revisited),

@@ -24,7 +24,7 @@ from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
-from curation.plan.fingerprints import Fingerprints, layout_fingerprint
+from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.model import Recipe
 from curation.removals.records import Removals
@@ -93,6 +93,7 @@ class Run:
     _items: list[RunItem] = field(default_factory=list)
     _quarantined: list[tuple[str, int]] = field(default_factory=list)
     _record: RunRecord | None = None
+    _latest: dict[str, str] = field(default_factory=dict)
     _revisited: Revisited = field(default_factory=Revisited)
 
     def execute(self) -> RunResult:
@@ -110,12 +111,14 @@ class Run:
         settings = self.recipe.run
         removed = removed_rows(self.store, source, index, removals.known)
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
-        layout = layout_fingerprint(index.fingerprint, settings.part_rows)
+        layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
+        self._latest = _commits_of_latest_run(self.store)
         self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
             state="running",
+            source=index.fingerprint,
             rows=index.rows,
             parts=lineage.parts,
             part_rows=settings.part_rows,
@@ -142,7 +145,7 @@ class Run:
         self._save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
 
-    def _revisits(self, layout: str) -> Revisits:
+    def _revisits(self, layout: Layout) -> Revisits:
         revisits = Revisits(self.store, self.plan, layout)
         if self.request is not None:
             revisits.request(self.request)
@@ -156,7 +159,15 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits)
+        work = PhaseWork(
+            lineage,
+            phase,
+            layout,
+            siblings_of(self.store, layout, self._latest.get(layout.folder)),
+            prints.newest_revisit,
+            both.revisits,
+            self.plan.told_by_keys(phase),
+        )
         item = RunItem(
             kind="phase",
             name=phase.name,
@@ -315,3 +326,11 @@ class Run:
 
     def _recipe_text(self) -> bytes:
         return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()
+
+
+def _commits_of_latest_run(store: Store) -> dict[str, str]:
+    try:
+        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD)).phase_commits
+    except (FileNotFoundError, ValueError):
+        # They are looked into first, and that is all: without them nothing but time is lost.
+        return {}

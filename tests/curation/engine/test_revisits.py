@@ -12,7 +12,7 @@ from toy_web import RECIPE, WEB_CATALOGUE, ToyWeb, contents, ends_of, page_body,
 from curation.engine.revisits import REFRESH, RevisitRequest, Revisits, check_request, retry_request
 from curation.errors import RecipeError
 from curation.ledger.open_run import open_run
-from curation.plan.fingerprints import layout_fingerprint
+from curation.plan.fingerprints import layout_of
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
 from curation.storage.store import Store
@@ -394,7 +394,7 @@ def test_a_retry_is_refused_and_makes_nothing_when_no_step_of_the_recipe_measure
 
 def _revisits(folder):
     plan = make_plan(parse_recipe(RECIPE.replace("WEB", "w"), "r.yaml", WEB_CATALOGUE))
-    layout = layout_fingerprint(plan.source.index(Store(str(folder))).fingerprint, 16)
+    layout = layout_of(plan.source, plan.source.index(Store(str(folder))), 16)
     return Revisits(Store(str(folder)), plan, layout)
 
 
