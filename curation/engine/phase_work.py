@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from curation.engine.lineage import Lineage
 from curation.engine.stage_chain import END_COLUMNS
+from curation.plan.costs import MeasuredCosts
 from curation.plan.phases import Phase
 from curation.storage.layout import PhaseLayout
 from curation.storage.store import Store
@@ -21,6 +22,7 @@ class PhaseWork:
         siblings: Folders of commits of the same measure under other scopes, whose rows are taken over.
         revisit: Number of the newest revisit of the run's folder, 0 before the first.
         revisits: Those that are meant for the phase, oldest first.
+        costs: What the steps cost, as far as it was measured.
     """
 
     lineage: Lineage
@@ -29,6 +31,7 @@ class PhaseWork:
     siblings: tuple[PhaseLayout, ...] = ()
     revisit: int = 0
     revisits: tuple[Revisit, ...] = ()
+    costs: MeasuredCosts = field(default_factory=MeasuredCosts)
 
     @property
     def store(self) -> Store:
