@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from curation.engine.lineage import Lineage
 from curation.engine.stage_chain import END_COLUMNS
+from curation.plan.costs import MeasuredCosts
 from curation.plan.phases import Phase
 from curation.storage.layout import PhaseLayout
 from curation.storage.store import Store
@@ -22,6 +23,7 @@ class PhaseWork:
         revisit: Number of the newest revisit of the run's folder, 0 before the first.
         revisits: Those that are meant for the phase, oldest first.
         told_by_keys: What it measures depends on no more of the source than what keys cover.
+        costs: What the steps cost, as far as it was measured.
     """
 
     lineage: Lineage
@@ -31,6 +33,7 @@ class PhaseWork:
     revisit: int = 0
     revisits: tuple[Revisit, ...] = ()
     told_by_keys: bool = False
+    costs: MeasuredCosts = field(default_factory=MeasuredCosts)
 
     @property
     def store(self) -> Store:

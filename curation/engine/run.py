@@ -24,8 +24,10 @@ from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
+from curation.plan.costs import MeasuredCosts, measured_costs
 from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
+from curation.plan.pools import ResourcePlan, plan_resources
 from curation.recipe.model import Recipe
 from curation.removals.records import Removals
 from curation.removals.removed_rows import removed_rows
@@ -56,6 +58,7 @@ LIGHT_ROWS = {
 }
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 _LIGHT_THREADS = 4
+SAVE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Run:
 
     Attributes:
         request: What to ask again for.
+        wrap: What is put around each operator, to trace it.
+        announce: Is told what the plan needs of the runner's cluster, before workers are started for the first time.
     """
 
     recipe: Recipe
@@ -90,11 +95,16 @@ class Run:
     runner: Runner
     listener: Listener
     request: RevisitRequest | None = None
+    announce: Callable[[ResourcePlan], None] | None = None
+    wrap: Callable[[Operator], Operator] | None = None
     _items: list[RunItem] = field(default_factory=list)
     _quarantined: list[tuple[str, int]] = field(default_factory=list)
     _record: RunRecord | None = None
     _latest: dict[str, str] = field(default_factory=dict)
     _revisited: Revisited = field(default_factory=Revisited)
+    _costs: MeasuredCosts = field(default_factory=MeasuredCosts)
+    _planned: bool = False
+    _saved: float = 0.0
 
     def execute(self) -> RunResult:
         """Does whatever is not committed yet.
@@ -114,6 +124,7 @@ class Run:
         layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
         self._latest = _commits_of_latest_run(self.store)
+        self._costs = measured_costs(self.store)
         self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
@@ -167,6 +178,7 @@ class Run:
             prints.newest_revisit,
             both.revisits,
             self.plan.told_by_keys(phase),
+            self._costs,
         )
         item = RunItem(
             kind="phase",
@@ -288,6 +300,7 @@ class Run:
         def on_report(report: UnitReport) -> None:
             if report.error is not None:
                 failed.append(report.unit)
+                self._note_set_aside(item, failed)
             self.listener.unit_done(report)
 
         for unit in [*missing] if take_over else []:
@@ -297,14 +310,38 @@ class Run:
         if missing:
             # Shards and ledgers keep nothing of one unit for the next; stages may.
             threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
-            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self.runner
-            runner.run(operators, missing, on_report)
+            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self._cluster_runner()
+            runner.run([self.wrap(each) for each in operators] if self.wrap else operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
         set_aside = tuple(sorted(failed))
         self._quarantined.extend((item.name, unit) for unit in set_aside)
         self._items[-1] = item.model_copy(update={"quarantined": set_aside})
         self._save("running")
         return set_aside
+
+    def _cluster_runner(self) -> Runner:
+        """The runner; at its first use, whatever is left to do is held against what it has."""
+        cluster = None if self._planned else self.runner.capacity()
+        self._planned = True
+        if cluster is not None and self._record is not None:
+            resources = plan_resources(
+                self.plan,
+                cluster,
+                self._costs,
+                part_rows=self.recipe.run.part_rows,
+                rows=self._record.rows,
+                max_workers=self.recipe.run.max_workers,
+            )
+            resources.check(self._costs.begun)
+            if self.announce is not None:
+                self.announce(resources)
+        return self.runner
+
+    def _note_set_aside(self, item: RunItem, failed: Sequence[int]) -> None:
+        """Tells of units that were set aside before their item ends, but not of each: they may be many."""
+        if time.monotonic() - self._saved >= SAVE_EVERY_S:
+            self._items[-1] = item.model_copy(update={"quarantined": tuple(sorted(failed))})
+            self._save("running")
 
     def _note(self, item: RunItem) -> None:
         """Records an item when it begins, so that its commits can be counted while it lasts."""
@@ -320,9 +357,23 @@ class Run:
         if self._record is None:
             raise AssertionError("the record is made when a run begins")
         record = self._record.model_copy(
-            update={"state": state, "items": tuple(self._items), "ledger": ledger, "shards": shards}
+            update={
+                "state": state,
+                "items": tuple(self._items),
+                "waiting": tuple(self._names()[len(self._items) :]),
+                "ledger": ledger,
+                "shards": shards,
+            }
         )
         self.store.write_bytes(RUN_RECORD, record.to_bytes())
+        self._saved = time.monotonic()
+
+    def _names(self) -> list[str]:
+        """Of the items of the plan, in their order; a delivery is its assignment first."""
+        names = [item.name for item in self.plan.items]
+        if self.plan.sink is not None:
+            names += [self.plan.sink.config.step_name] * 2
+        return [*names, "ledger"]
 
     def _recipe_text(self) -> bytes:
         return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()

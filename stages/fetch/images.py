@@ -153,6 +153,7 @@ class FetchImages(StreamingStage):
             resources=Resources(cpus=1.0),
             rowwise=True,
             revisits=REVISITS,
+            row_seconds=0.003,
         )
 
     def check(self) -> None:
