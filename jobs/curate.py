@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from curation.console.progress import LiveProgress, PlainProgress
+from curation.contracts.stage import Stage
 from curation.engine.events import Listener, Listeners
 from curation.engine.metrics import MetricsStream
 from curation.engine.revisits import REFRESH, RevisitRequest, check_request, retry_request
@@ -23,8 +24,10 @@ from curation.plan.phases import Phase, Plan
 from curation.recipe.load import load_recipe
 from curation.recipe.model import Recipe
 from curation.runtime.in_process import InProcessRunner
+from curation.runtime.secret_names import secret_values
 from curation.storage.store import Store
-from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.as_job import add_secret_argument, run_as_job
+from jobs.exit_codes import ExitCode
 from jobs.revisit_report import revisit_summary, revisit_text
 from stages.catalogue import CATALOGUE
 
@@ -53,6 +56,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`, shared with the Ray job."""
     _add_recipe(parser)
+    add_secret_argument(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, any fsspec path")
     parser.add_argument("--runner", choices=["ray", "in-process"], default="ray")
     parser.add_argument("--address", help="Ray cluster to join; default: RAY_ADDRESS, or one on this machine")
@@ -85,10 +89,7 @@ def describe_plan(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for item in plan.items:
         if isinstance(item, Phase):
-            steps = [
-                {"step": stage.config.step_name, "cpus": stage.spec.resources.cpus, "gpus": stage.spec.resources.gpus}
-                for stage in item.stages
-            ]
+            steps = [_step_needs(stage, recipe.run.placement) for stage in item.stages]
             items.append({"kind": "phase", "name": item.name, "steps": steps, "reads": item.needs, "adds": item.adds})
         else:
             spec = item.exchange.spec
@@ -98,6 +99,13 @@ def describe_plan(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     return {"recipe": recipe.name, "part_rows": recipe.run.part_rows, "items": items, "resolved": recipe.resolved()}
 
 
+def _step_needs(stage: Stage, placement: Mapping[str, str]) -> dict[str, Any]:
+    """What one worker of a step needs; `nodes` is the resource of the nodes that the recipe places it on."""
+    name, needs = stage.config.step_name, stage.spec.resources
+    placed = {"nodes": placement[name]} if name in placement else {}
+    return {"step": name, "cpus": needs.cpus, "gpus": needs.gpus, **placed}
+
+
 def _plan_text(description: dict[str, Any]) -> str:
     lines = [f"recipe {description['recipe']}, parts of {description['part_rows']} rows"]
     for item in description["items"]:
@@ -105,12 +113,16 @@ def _plan_text(description: dict[str, Any]) -> str:
         lines.append(f"           reads {', '.join(item['reads']) or 'nothing'}")
         if item.get("adds"):
             lines.append(f"           adds  {', '.join(item['adds'])}")
+        placed = [f"{step['step']} on {step['nodes']}" for step in item.get("steps", ()) if "nodes" in step]
+        if placed:
+            lines.append(f"           nodes {', '.join(placed)}")
     return "\n".join(lines) + "\n"
 
 
 def run_command(args: argparse.Namespace) -> int:
     """`curation run`."""
-    request = _request_of(args)
+    request = request_of(args)
+    secret_values(args.secrets)
     recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
     plan = checked_plan(recipe)
     if request is not None:
@@ -118,7 +130,8 @@ def run_command(args: argparse.Namespace) -> int:
     live = sys.stderr.isatty() and not args.json
     progress = LiveProgress(Console(stderr=True)) if live else PlainProgress(sys.stderr)
     try:
-        result = curate(recipe, plan, args.out, args.runner, address=args.address, listener=progress, request=request)
+        where = {"address": args.address, "secrets": args.secrets}
+        result = curate(recipe, plan, args.out, args.runner, **where, listener=progress, request=request)
     finally:
         if isinstance(progress, LiveProgress):
             progress.stop()
@@ -129,7 +142,8 @@ def run_command(args: argparse.Namespace) -> int:
     return ExitCode.QUARANTINED if result.quarantined else ExitCode.DONE
 
 
-def _request_of(args: argparse.Namespace) -> RevisitRequest | None:
+def request_of(args: argparse.Namespace) -> RevisitRequest | None:
+    """What the arguments ask to be asked for again."""
     if args.refresh:
         return REFRESH
     return None if args.retry_failed is None else retry_request(args.retry_failed)
@@ -142,17 +156,19 @@ def curate(
     runner_name: RunnerName = "ray",
     *,
     address: str | None = None,
+    secrets: Sequence[str] = (),
     listener: Listener,
     request: RevisitRequest | None = None,
 ) -> RunResult:
     """Carries out a plan into a folder; what is committed there already is not done again.
 
     Args:
+        secrets: Names of variables of this process's environment that all workers get, too.
         request: What of it is to be asked for again all the same.
     """
     store = Store(out)
     metrics = MetricsStream(store, datetime.now(UTC).strftime("%Y%m%dT%H%M%S"))
-    runner = _make_runner(runner_name, recipe, address)
+    runner = _make_runner(runner_name, recipe, address, secrets)
     run = Run(recipe, plan, store, runner, Listeners(listener, metrics), request)
     try:
         return run.execute()
@@ -163,13 +179,13 @@ def curate(
         runner.close()
 
 
-def _make_runner(name: RunnerName, recipe: Recipe, address: str | None) -> Runner:
+def _make_runner(name: RunnerName, recipe: Recipe, address: str | None, secrets: Sequence[str]) -> Runner:
     if name == "in-process":
         return InProcessRunner(recipe.run.max_tries)
     # Importing Ray takes a second that a wrong recipe need not wait for.
     from curation.runtime.ray_data import RayRunner
 
-    return RayRunner(recipe.run.max_tries, recipe.run.max_workers, address)
+    return RayRunner(recipe.run.max_tries, recipe.run.max_workers, address, secrets)
 
 
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
@@ -202,8 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The Ray job: the same as `curation run`."""
     parser = argparse.ArgumentParser(prog="python -m jobs.curate", description=__doc__)
     add_run_arguments(parser)
-    args = parser.parse_args(argv)
-    return exit_code_of(lambda: run_command(args))
+    return run_as_job(parser, run_command, argv)
 
 
 if __name__ == "__main__":

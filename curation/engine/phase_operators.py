@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -21,20 +23,39 @@ _SECONDS = b"seconds"
 """Key in the metadata of a table that is handed to the next operator."""
 
 
-def phase_operators(work: PhaseWork) -> list[Operator]:
-    """The operators of a phase: consecutive stages share one where they need the same kind of device."""
+def phase_operators(work: PhaseWork, placement: Mapping[str, str] = MappingProxyType({})) -> list[Operator]:
+    """The operators of a phase: consecutive stages share one where they need the same kind of device and of node.
+
+    Args:
+        placement: By the name of a step, the custom resource of the nodes it belongs on. A step that is not named goes
+            along with those that it shares a worker with.
+    """
     groups: list[list[Stage]] = [[]]
     for stage in work.phase.stages:
-        if groups[-1] and (groups[-1][-1].spec.resources.gpus > 0) != (stage.spec.resources.gpus > 0):
+        if groups[-1] and not _share_worker(groups[-1], stage, placement):
             groups.append([])
         groups[-1].append(stage)
     later: set[str] = set()
     operators: list[Operator] = []
     for index in range(len(groups) - 1, -1, -1):
         first, last = index == 0, index == len(groups) - 1
-        operators.insert(0, PhaseOperator(work, groups[index], frozenset(later), first=first, last=last))
+        operator = PhaseOperator(work, groups[index], frozenset(later), first=first, last=last)
+        operator.resources = replace(operator.resources, placement=_placed(groups[index], placement))
+        operators.insert(0, operator)
         later |= {name for stage in groups[index] for name in stage.spec.requires}
     return operators
+
+
+def _share_worker(group: Sequence[Stage], stage: Stage, placement: Mapping[str, str]) -> bool:
+    if (group[-1].spec.resources.gpus > 0) != (stage.spec.resources.gpus > 0):
+        return False
+    here, there = _placed(group, placement), placement.get(stage.config.step_name)
+    return here is None or there is None or here == there
+
+
+def _placed(group: Sequence[Stage], placement: Mapping[str, str]) -> str | None:
+    named = (placement.get(stage.config.step_name) for stage in group)
+    return next((name for name in named if name is not None), None)
 
 
 def _joint_resources(stages: Sequence[Stage]) -> Resources:

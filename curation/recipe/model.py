@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -29,6 +29,11 @@ class RunSettings(Config):
         "a task of 1 GiB on the cluster. 50 million rows take 0.9 GB.",
     )
     max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
+    placement: Tuning[dict[str, Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]]] = Field(
+        {},
+        description="By step, the custom resource of the nodes that its workers belong on, such as `fetch_images: "
+        "fetch_node`; see [cluster.md](cluster.md#what-runs-where).",
+    )
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ from ray.data import ActorPoolStrategy, DataContext
 from curation.contracts.exchange import Partitions
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
-from curation.plan.sizing import ClusterResources, size_pools
+from curation.plan.placement import SHARE, Node, Pool, place_pools
+from curation.plan.sizing import ClusterResources
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.secrets import Lender, lend
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
@@ -29,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Crew:
-    """An operator, its number of workers, and what they share."""
+    """An operator, its workers, and what they share."""
 
     operator: Operator
-    size: int
+    pool: Pool
     links: Mapping[str, ActorLink]
 
 
@@ -42,12 +44,21 @@ class RayRunner:
     Args:
         max_tries: Tries of a unit before it is reported with its error; a crashed worker counts as a try.
         max_workers: Most workers of one operator.
+        secrets: Names of variables of this process's environment that workers on all nodes are to have, too.
     """
 
-    def __init__(self, max_tries: int = 3, max_workers: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self,
+        max_tries: int = 3,
+        max_workers: int | None = None,
+        address: str | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
         self._max_tries = max_tries
         self._max_workers = max_workers
         self._address = address
+        self._secrets = secrets
+        self._lender: Lender | None = None
         self._started = False
         self._tries: Any = None
 
@@ -59,15 +70,15 @@ class RayRunner:
             CorruptionError: What a unit found.
         """
         self._start()
-        sizes = size_pools(
+        pools = place_pools(
             [(operator.name, operator.resources) for operator in operators],
-            cluster_resources(),
+            cluster_nodes(),
             len(units),
             self._max_workers,
         )
         crew = [
-            _Crew(operator, size, start_shared(operator.shared, size))
-            for operator, size in zip(operators, sizes, strict=True)
+            _Crew(operator, pool, start_shared(operator.shared, pool.workers))
+            for operator, pool in zip(operators, pools, strict=True)
         ]
         try:
             self._until_done(crew, units, on_report)
@@ -114,16 +125,17 @@ class RayRunner:
         for place, each in enumerate(crew):
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
-                _Worker,
-                fn_constructor_args=(each.operator, place, tries, each.links),
+                _worker_class(each.operator.name),
+                fn_constructor_args=(each.operator, place, tries, each.links, self._lend()),
                 # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
                 batch_size=1,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
-                compute=ActorPoolStrategy(size=each.size),
+                compute=ActorPoolStrategy(size=each.pool.workers),
                 num_cpus=each.operator.resources.cpus,
                 num_gpus=each.operator.resources.gpus or None,
                 memory=each.operator.resources.memory_bytes,
+                **_placing(each),
             )
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
             table: pa.Table = batch
@@ -133,7 +145,12 @@ class RayRunner:
     def partitions(self, count: int, workspace: Store) -> Partitions:
         """Works on hash partitions of a frame in tasks on the cluster."""
         self._start()
-        return RayPartitions(count, workspace)
+        return RayPartitions(count, workspace, lender=self._lend())
+
+    def _lend(self) -> Lender | None:
+        if self._lender is None and self._secrets:
+            self._lender = lend(self._secrets)
+        return self._lender
 
     def close(self) -> None:
         """Stops Ray, if this runner has started it."""
@@ -141,14 +158,42 @@ class RayRunner:
             ray.shutdown()
             self._started = False
             self._tries = None
+            self._lender = None
 
 
-def cluster_resources() -> ClusterResources:
-    """CPUs, GPUs and memory of the whole cluster, whoever holds them."""
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return ClusterResources(
-        cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory_bytes=resources.get("memory", 0.0)
+def cluster_nodes() -> list[Node]:
+    """CPUs, GPUs, memory and custom resources of every node of the cluster, whoever holds them."""
+    return [_node(entry) for entry in ray.nodes() if entry["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def _node(entry: Mapping[str, Any]) -> Node:
+    resources: Mapping[str, float] = entry["Resources"]
+    return Node(
+        node_id=entry["NodeID"],
+        resources=ClusterResources(
+            cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory_bytes=resources.get("memory", 0.0)
+        ),
+        # Ray gives every node resources of its own, such as `node:10.0.0.3` and `accelerator_type:L4`.
+        carries=frozenset(name for name in resources if ":" not in name and name not in _EVERYWHERE),
     )
+
+
+_EVERYWHERE = ("CPU", "GPU", "memory", "object_store_memory")
+
+
+def _placing(crew: _Crew) -> dict[str, Any]:
+    """How Ray is told which nodes an operator's workers may take."""
+    placement = crew.operator.resources.placement
+    if placement is not None:
+        return {"resources": {placement: SHARE}}
+    if crew.pool.avoids:
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(crew.pool.avoids)})"}}
+    return {}
+
+
+def _worker_class(name: str) -> type[_Worker]:
+    """Workers under the name of what they do, by which Ray's dashboard, logs and metrics show them."""
+    return type(name.replace("-", "_"), (_Worker,), {})
 
 
 def _quiet() -> None:
@@ -186,10 +231,14 @@ class _TriesActor:
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink]) -> None:
+    def __init__(
+        self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink], lender: Lender | None
+    ) -> None:
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
         # a third of what a fetching worker does. The C library keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
+        if lender is not None:
+            lender.take()
         self._operator = operator
         self._place = place
         self._tries = tries

@@ -23,6 +23,7 @@ def train_distributed(
     workers: int,
     cpus_per_worker: float = 1.0,
     use_gpu: bool = False,
+    secrets: Sequence[str] = (),
 ) -> TrainResult:
     """Trains as `train` does, in several processes that share out the streams of shards.
 
@@ -37,20 +38,27 @@ def train_distributed(
         workers: how many processes.
         cpus_per_worker: CPUs to reserve for each.
         use_gpu: one GPU for each.
+        secrets: names of variables of this process's environment that each gets, too.
 
     Raises:
         RecipeError: if streams or batch cannot be shared out, or as `train` does.
         TransientError: if a process died and Ray Train gave up.
     """
+    import ray
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
+
+    from curation.runtime.secrets import lend
 
     if config.data.streams % workers:
         raise RecipeError(f"data.streams is {config.data.streams}: {workers} processes need a multiple of {workers}")
     found = [str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
-    job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
+    job: dict[str, Any] = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
+    if secrets:
+        ray.init(ignore_reinit_error=True)
+        job["lender"] = lend(secrets)
     share = {"CPU": cpus_per_worker}
     trainer = TorchTrainer(
         _work,
@@ -81,6 +89,8 @@ def _work(job: dict[str, Any]) -> None:
 
     from jobs.training.processes import Place
 
+    if "lender" in job:
+        job["lender"].take()
     context = ray.train.get_context()
     place = Place(
         rank=context.get_world_rank(),
