@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import socket
@@ -27,6 +28,10 @@ from ray.job_submission import JobSubmissionClient
 from curation.errors import RecipeError, TransientError
 from curation.runtime.secret_names import TICKET
 from curation.runtime.secrets import new_ticket, sealed
+
+# They tell of every upload and connection, in between the job's own words.
+for _module in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
+    logging.getLogger(_module).setLevel(logging.WARNING)
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 GRACE_S = 30
