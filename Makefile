@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+.PHONY: install demo test test-cluster check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
 	bench-balance bench-semantic bench-whatif constraints clean
 
 install: $(INSTALLED)
@@ -25,6 +25,9 @@ demo: install ## the whole way on a generated web, checked against its truth
 
 test: install
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+
+test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
+	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .

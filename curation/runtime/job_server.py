@@ -21,7 +21,6 @@ import aiohttp
 import packaging.requirements
 import packaging.version
 import ray
-import requests
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
@@ -128,7 +127,7 @@ class JobServer:
                 f"{self.address}: the cluster wants a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
                 "RAY_AUTH_TOKEN_PATH to what the cluster was started with"
             ) from error
-        except (ConnectionError, requests.RequestException) as error:
+        except OSError as error:
             raise TransientError(f"{self.address}: the job server cannot be reached: {_first_line(error)}") from error
         except (RuntimeError, ValueError, KeyError) as error:
             if job is not None and re.search(r"status code 404|does not exist", str(error)):

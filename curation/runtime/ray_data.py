@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +116,8 @@ class RayRunner:
         # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         logging.getLogger("ray").setLevel(logging.ERROR)
-        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        with _own_sigterm():
+            ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
     def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
@@ -159,6 +163,17 @@ class RayRunner:
             self._started = False
             self._tries = None
             self._lender = None
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keeps what this process does at SIGTERM: Ray would have it exit at once, with code 15 and nothing noted."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def cluster_nodes() -> list[Node]:

@@ -38,32 +38,27 @@ def train_distributed(
         workers: how many processes.
         cpus_per_worker: CPUs to reserve for each.
         use_gpu: one GPU for each.
-        secrets: names of variables of this process's environment that each gets, too.
+        secrets: names of environment variables that each gets, too.
 
     Raises:
         RecipeError: if streams or batch cannot be shared out, or as `train` does.
         TransientError: if a process died and Ray Train gave up.
     """
-    import ray
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
-
-    from curation.runtime.secrets import lend
 
     if config.data.streams % workers:
         raise RecipeError(f"data.streams is {config.data.streams}: {workers} processes need a multiple of {workers}")
     found = [str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
-    job: dict[str, Any] = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
-    if secrets:
-        ray.init(ignore_reinit_error=True)
-        job["lender"] = lend(secrets)
-    share = {"CPU": cpus_per_worker}
+    job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json"), "lender": _lender(secrets)}
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu, resources_per_worker=share),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}
+        ),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
@@ -73,6 +68,17 @@ def train_distributed(
     except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
     return _result_in(out)
+
+
+def _lender(secrets: Sequence[str]) -> Any:
+    if not secrets:
+        return None
+    import ray
+
+    from curation.runtime.secrets import lend
+
+    ray.init(ignore_reinit_error=True)
+    return lend(secrets)
 
 
 def _result_in(out: Path) -> TrainResult:
@@ -89,7 +95,7 @@ def _work(job: dict[str, Any]) -> None:
 
     from jobs.training.processes import Place
 
-    if "lender" in job:
+    if job["lender"] is not None:
         job["lender"].take()
     context = ray.train.get_context()
     place = Place(

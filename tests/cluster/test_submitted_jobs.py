@@ -84,6 +84,11 @@ class Place:
         )
         return done.returncode, done.stdout, done.stderr
 
+    def workers(self, state):
+        """The workers of steps, as the cluster shows them."""
+        actors = self.cluster.asked("/api/v0/actors?detail=1&limit=10000")["data"]["result"]["result"]
+        return [actor for actor in actors if actor["class_name"].startswith("MapWorker") and actor["state"] == state]
+
     def submit(self, *arguments, out=None, **options):
         secrets = [word for name in NAMES for word in ("--secret", name)]
         return self.curation("submit", "drawn.yaml", "--out", out or self.out, *secrets, *arguments, **options)
@@ -142,9 +147,8 @@ def test_steps_ran_on_the_nodes_meant_for_them_when_the_recipe_places_them(place
         for node in place.cluster.asked("/api/v0/nodes?detail=1")["data"]["result"]["result"]
     }
     ran_on = defaultdict(set)
-    for actor in place.cluster.asked("/api/v0/actors?detail=1")["data"]["result"]["result"]:
-        if actor["class_name"].startswith("MapWorker"):
-            ran_on[actor["class_name"]] |= carried[actor["node_id"]]
+    for actor in place.workers("DEAD"):
+        ran_on[actor["class_name"]] |= carried[actor["node_id"]]
 
     assert ran_on == {
         "MapWorker(MapBatches(fetch_images_decode_images))": {"fetch_node"},
@@ -193,8 +197,8 @@ def test_job_ends_and_keeps_what_is_committed_when_it_is_stopped(place, access):
     assert code == 0, errors
     name = name.strip()
     limit = time.monotonic() + 240
-    while "units" not in (logs := place.curation("jobs", "logs", name)[1]):
-        assert time.monotonic() < limit, logs
+    while not place.workers("ALIVE"):
+        assert time.monotonic() < limit, place.curation("jobs", "logs", name)
         time.sleep(1)
 
     assert place.curation("jobs", "stop", name)[:2] == (0, f"{name}: STOPPED\n")
