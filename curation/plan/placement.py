@@ -62,6 +62,8 @@ def place_pools(
         try:
             sizes = size_pools([needs[index] for index in there], _sum(have), units, max_workers)
         except PlanError as error:
+            if not used:
+                raise
             raise PlanError(f"{_told(placement, used, len(have))}: {error}") from error
         for index, size in zip(there, sizes, strict=True):
             pools[index] = Pool(size, () if placement else taken)

@@ -62,6 +62,10 @@ def train_distributed(
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
+    return _fit(trainer, out)
+
+
+def _fit(trainer: Any, out: Path) -> TrainResult:
     (out / _RESULT).unlink(missing_ok=True)
     try:
         trainer.fit()

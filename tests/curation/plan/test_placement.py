@@ -54,6 +54,11 @@ def test_the_sum_on_the_meant_nodes_is_told_when_it_does_not_fit():
     )
 
 
+def test_the_sum_alone_is_told_when_no_step_is_placed():
+    with pytest.raises(PlanError, match=r"^one worker of each step needs 20 CPUs"):
+        placed((20, 0, None), nodes=[*FETCH, GPU, PLAIN])
+
+
 def test_the_other_nodes_are_named_when_what_is_not_placed_does_not_fit():
     with pytest.raises(PlanError, match=r"^on the 1 node without fetch_node, gpu_node: .* needs 4 CPUs .* has 3 CPUs"):
         placed((1, 0, "fetch_node"), (1, 1, "gpu_node"), (4, 0, None), nodes=[*FETCH, GPU, PLAIN])
