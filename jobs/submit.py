@@ -119,15 +119,21 @@ def _arguments(args: Namespace, submission: Submission) -> list[str]:
     """The job's arguments: as they were given, but for local files, which lie elsewhere there."""
     words = list(args.passed_words)
     for path in submission.local:
-        place = next(index for index, word in enumerate(words) if word == path and _names_file(args, words, index))
-        words[place] = recipe_place(path)
+        for index, word in enumerate(words):
+            option = "--config=" if word == f"--config={path}" else ""
+            if word == option + path and _names_file(args, [*words[:index], option + _MARK, *words[index + 1 :]]):
+                words[index] = option + recipe_place(path)
+                break
     return words
 
 
-def _names_file(args: Namespace, words: list[str], index: int) -> bool:
-    """Whether the word is the recipe, or the file of settings, and not something else that is spelt like it."""
-    given = _job_parser(args).parse_args([*words[:index], "\0", *words[index + 1 :]])
-    return "\0" in (getattr(given, "recipe", None), getattr(given, "config", None))
+_MARK = "\0"
+
+
+def _names_file(args: Namespace, words: list[str]) -> bool:
+    """Whether the mark stands for the recipe, or the file of settings, and not for something that is spelt like it."""
+    given = _job_parser(args).parse_args(words)
+    return _MARK in (getattr(given, "recipe", None), getattr(given, "config", None))
 
 
 def _followed(server: JobServer, name: str, args: Namespace) -> int:

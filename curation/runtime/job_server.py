@@ -37,7 +37,8 @@ GRACE_S = 30
 """Time that a job has to end by itself when it is stopped, before its driver is killed."""
 _CONNECT_TIMEOUT_S = 10
 _SILENCE_S = 300
-"""How long the server may be out of reach while a job is followed."""
+"""How long the server may be out of reach while a job is followed, and how long a job may write nothing before the
+connection to it is made anew."""
 _POLL_S = 0.5
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -199,23 +200,21 @@ class JobServer:
         written = 0
         heard = time.monotonic()
         while True:
-            try:
-                for text in _tail(self._client, job, skip=written):
-                    heard = time.monotonic()
-                    written += len(text)
-                    write(text)
-            except (aiohttp.ClientError, RuntimeError, OSError):
-                # Whether the job has ended, too, is asked next.
-                time.sleep(_POLL_S)
+            for text in _tail(self._client, job, skip=written):
+                written += len(text)
+                write(text)
+            # The job has ended, or the connection to it.
             try:
                 now = self.job(job)
-                heard = time.monotonic()
-                if now.has_ended:
-                    write(self._rest(job, written))
-                    return now
+                rest = self._rest(job, written) if now.has_ended else ""
             except TransientError:
                 if time.monotonic() - heard > _SILENCE_S:
                     raise
+            else:
+                heard = time.monotonic()
+                if now.has_ended:
+                    write(rest)
+                    return now
             time.sleep(_POLL_S)
 
     def _rest(self, job: str, written: int) -> str:
@@ -234,7 +233,7 @@ class JobServer:
 
 
 def _tail(client: JobSubmissionClient, job: str, skip: int) -> Iterator[str]:
-    """What a job writes, but for its first characters, until it ends."""
+    """What a job writes, but for its first characters, until it ends or the connection does."""
     texts = client.tail_job_logs(job)
     with asyncio.Runner() as runner:
         while (text := runner.run(_next(texts))) is not None:
@@ -245,7 +244,11 @@ def _tail(client: JobSubmissionClient, job: str, skip: int) -> Iterator[str]:
 
 
 async def _next(texts: AsyncIterator[str]) -> str | None:
-    return await anext(texts, None)
+    try:
+        # A connection that something on the way has dropped is silent for ever.
+        return await asyncio.wait_for(anext(texts, None), _SILENCE_S)
+    except (aiohttp.ClientError, RuntimeError, OSError):
+        return None
 
 
 @contextmanager

@@ -84,10 +84,10 @@ class Place:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def workers(self, state):
-        """The workers of steps, as the cluster shows them."""
+    def workers(self):
+        """The workers of steps that have a node, as the cluster shows them."""
         actors = self.cluster.asked("/api/v0/actors?detail=1&limit=10000")["data"]["result"]["result"]
-        return [actor for actor in actors if actor["class_name"].startswith("MapWorker") and actor["state"] == state]
+        return [actor for actor in actors if actor["class_name"].startswith("MapWorker") and actor["node_id"]]
 
     def submit(self, *arguments, out=None, **options):
         secrets = [word for name in NAMES for word in ("--secret", name)]
@@ -147,7 +147,7 @@ def test_steps_ran_on_the_nodes_meant_for_them_when_the_recipe_places_them(place
         for node in place.cluster.asked("/api/v0/nodes?detail=1")["data"]["result"]["result"]
     }
     ran_on = defaultdict(set)
-    for actor in place.workers("DEAD"):
+    for actor in place.workers():
         ran_on[actor["class_name"]] |= carried[actor["node_id"]]
 
     assert ran_on == {
@@ -197,7 +197,7 @@ def test_job_ends_and_keeps_what_is_committed_when_it_is_stopped(place, access):
     assert code == 0, errors
     name = name.strip()
     limit = time.monotonic() + 240
-    while not place.workers("ALIVE"):
+    while not any(actor["state"] == "ALIVE" for actor in place.workers()):
         assert time.monotonic() < limit, place.curation("jobs", "logs", name)
         time.sleep(1)
 

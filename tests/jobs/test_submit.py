@@ -164,6 +164,13 @@ def test_settings_travel_when_a_training_is_submitted(tmp_path):
     assert there == ["s3://b/shards", "--out", "/mnt/m", "--config", "submitted/t.yaml", "--workers", "4"]
 
 
+def test_settings_travel_when_they_are_given_in_one_word(tmp_path):
+    args = given("--job", "train", "s3://b/shards", "--out", "/mnt/m", "--config=t.yaml")
+
+    there = submit._arguments(args, submit.Submission("train", {"t.yaml": "text"}))
+    assert there == ["s3://b/shards", "--out", "/mnt/m", "--config=submitted/t.yaml"]
+
+
 def test_mistakes_of_a_training_are_told_here_when_it_is_wrong(capsys):
     said = refusal(capsys, "--job", "train", "s3://b/shards", "--out", "/mnt/m", "--set", "data.stream=1")
     assert "data.stream: unknown; did you mean streams?" in said
