@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test test-faults check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+.PHONY: install demo test test-faults test-cluster check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
 	bench-balance bench-semantic bench-whatif constraints clean
 
 install: $(INSTALLED)
@@ -28,6 +28,9 @@ test: install
 
 test-faults: install ## clusters of several nodes that come and go; not part of `make test`
 	$(BIN)/python -m pytest tests/faults --numprocesses 0 $(TEST_ARGS)
+
+test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
+	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from curation.removals.records import Removals
 from curation.removals.remove import Takedown, TakedownResult, carry_out, note_removal
 from curation.storage.layout import RECIPE, removal_path
 from curation.storage.store import Store
-from jobs.curate import curate, summarise
+from jobs.curate import Where, curate, summarise
 from jobs.exit_codes import ExitCode
 from jobs.inspect import write_json
 from schemas.records import RunRecord
@@ -91,7 +91,7 @@ def _had_version(store: Store, record: RunRecord) -> bool:
 def _new_version(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     plan = checked_plan(recipe)
     progress = PlainProgress(sys.stderr)
-    result = curate(recipe, plan, args.dir, args.runner, address=args.address, listener=progress)
+    result = curate(recipe, plan, args.dir, args.runner, where=Where(args.address), listener=progress)
     return summarise(args.dir, recipe, result)
 
 

@@ -16,8 +16,10 @@ from curation.ledger.open_run import open_run
 from curation.recipe.mistakes import describe_mistakes
 from curation.recipe.overrides import apply_overrides
 from curation.recipe.yaml_document import Document, parse_yaml
+from curation.runtime.secret_names import secret_values
 from curation.storage.layout import RUN_RECORD
-from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.as_job import add_secret_argument, run_as_job
+from jobs.exit_codes import ExitCode
 from jobs.training.config import TrainConfig
 from jobs.training.presets import PRESETS
 
@@ -37,17 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="small", help="settings to start from")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides")
     parser.add_argument("--workers", type=int, default=1, help="processes; more than one run under Ray Train")
+    add_secret_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
 def train_command(args: argparse.Namespace) -> int:
     """`curation train`."""
     config = read_config(args.config, args.preset, args.overrides)
+    secret_values(args.secrets)
     shards = shards_of(args.shards)
     if args.workers > 1:
         from jobs.training.distributed import train_distributed
 
-        result = train_distributed(shards, args.out, config, workers=args.workers)
+        result = train_distributed(shards, args.out, config, workers=args.workers, secrets=args.secrets)
     else:
         from jobs.training.loop import train
 
@@ -108,8 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The Ray job: the same as `curation train`."""
     parser = argparse.ArgumentParser(prog="python -m jobs.train", description=__doc__)
     add_arguments(parser)
-    args = parser.parse_args(argv)
-    return exit_code_of(lambda: train_command(args))
+    return run_as_job(parser, train_command, argv)
 
 
 if __name__ == "__main__":

@@ -15,21 +15,27 @@ from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import commit_part
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
-from curation.plan.pools import device_groups, joint_resources
+from curation.plan.groups import NOWHERE, group_resources, worker_groups
 from schemas.records import StepSpan
 
 _SECONDS = b"seconds"
 """Key in the metadata of a table that is handed to the next operator."""
 
 
-def phase_operators(work: PhaseWork) -> list[Operator]:
-    """The operators of a phase: consecutive stages share one where they need the same kind of device."""
-    groups = device_groups(work.phase.stages)
+def phase_operators(work: PhaseWork, placement: Mapping[str, str] = NOWHERE) -> list[Operator]:
+    """The operators of a phase: consecutive stages share one where they need the same kind of device and of node.
+
+    Args:
+        placement: By the name of a step, the custom resource of the nodes it belongs on.
+    """
+    groups = worker_groups(work.phase.stages, placement)
     later: set[str] = set()
     operators: list[Operator] = []
     for index in range(len(groups) - 1, -1, -1):
         first, last = index == 0, index == len(groups) - 1
-        operators.insert(0, PhaseOperator(work, groups[index], frozenset(later), first=first, last=last))
+        operator = PhaseOperator(work, groups[index], frozenset(later), first=first, last=last)
+        operator.resources = group_resources(groups[index], placement)
+        operators.insert(0, operator)
         later |= {name for stage in groups[index] for name in stage.spec.requires}
     return operators
 
@@ -41,7 +47,7 @@ class PhaseOperator(Operator):
         self, work: PhaseWork, stages: Sequence[Stage], needed_later: frozenset[str], *, first: bool, last: bool
     ) -> None:
         self.name = "-".join(stage.config.step_name for stage in stages) or work.phase.name
-        self.resources = joint_resources(stages)
+        self.resources = group_resources(stages)
         self.steps = tuple(stage.config.step_name for stage in stages)
         self.costs = work.costs.of(stages)
         self._work = work

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 from typing import Literal
@@ -191,7 +191,7 @@ class Run:
         deciding = all(stage.spec.decides for stage in phase.stages)
         quarantined = self._run_units(
             item,
-            phase_operators(work),
+            phase_operators(work, self.recipe.run.placement),
             light=lineage.index.rows <= LIGHT_ROWS["deciding" if deciding else "phase"],
             take_over=self._take_over(work),
         )
@@ -256,6 +256,7 @@ class Run:
         units = commit.units or 0
         item = RunItem(kind="delivery", name=name, folder=layout.folder, commits=layout.commits, units=units)
         operator = DeliveryOperator(lineage, sink, layout, commit, places.folder)
+        operator.resources = replace(operator.resources, placement=self.recipe.run.placement.get(name))
         light = commit.rows_in - sum(commit.rejected.values()) <= LIGHT_ROWS["delivery"]
         failed = self._run_units(item, [operator], light=light)
         if not failed:
@@ -321,16 +322,17 @@ class Run:
 
     def _cluster_runner(self) -> Runner:
         """The runner; at its first use, whatever is left to do is held against what it has."""
-        cluster = None if self._planned else self.runner.capacity()
+        nodes = None if self._planned else self.runner.capacity()
         self._planned = True
-        if cluster is not None and self._record is not None:
+        if nodes is not None and self._record is not None:
             resources = plan_resources(
                 self.plan,
-                cluster,
+                nodes,
                 self._costs,
                 part_rows=self.recipe.run.part_rows,
                 rows=self._record.rows,
                 max_workers=self.recipe.run.max_workers,
+                placement=self.recipe.run.placement,
             )
             resources.check(self._costs.begun)
             if self.announce is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -34,6 +34,11 @@ class RunSettings(Config):
         None,
         description="Where traces of parts go: `otlp://HOST:4318`, the whole URL of a collector, or the path of a "
         "file on the driver's machine; null: nowhere. Needs `curation[tracing]`.",
+    )
+    placement: Tuning[dict[str, Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]]] = Field(
+        {},
+        description="By step, the custom resource of the nodes that its workers belong on, such as `fetch_images: "
+        "fetch_node`; see [cluster.md](cluster.md#what-runs-where).",
     )
 
 

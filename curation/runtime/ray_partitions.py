@@ -9,6 +9,7 @@ import polars as pl
 import ray
 
 from curation.runtime.partitions import WrittenPartitions
+from curation.runtime.secrets import Lender
 from curation.storage.store import Store
 
 WORKER_MEMORY_BYTES = 1 << 30
@@ -22,12 +23,20 @@ class RayPartitions:
         workspace: Where they are written for the time being; every node must reach it.
         memory_bytes: What each task gets. The kernel refuses it more, so a partition that is too large is an error, not
             the end of a node.
+        lender: Of the secrets that tasks need to reach the workspace, None where they need none.
     """
 
-    def __init__(self, count: int, workspace: Store, memory_bytes: int = WORKER_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        count: int,
+        workspace: Store,
+        memory_bytes: int = WORKER_MEMORY_BYTES,
+        lender: Lender | None = None,
+    ) -> None:
         self._count = count
         self._workspace = workspace
         self._memory_bytes = memory_bytes
+        self._lender = lender
 
     def apply(
         self, frame: pl.LazyFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame]
@@ -36,11 +45,15 @@ class RayPartitions:
         # A process has its limit to the end of its life: it gets no other task.
         task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
-            pending = [task.remote(function, file, self._memory_bytes) for file in files]
+            pending = [task.remote(function, file, self._memory_bytes, self._lender) for file in files]
             while pending:
                 yield ray.get(pending.pop(0))
 
 
-def _apply(function: Callable[[pl.DataFrame], pl.DataFrame], file: str, memory_bytes: int) -> pl.DataFrame:
+def _apply(
+    function: Callable[[pl.DataFrame], pl.DataFrame], file: str, memory_bytes: int, lender: Lender | None
+) -> pl.DataFrame:
+    if lender is not None:
+        lender.take()
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     return function(pl.read_parquet(file, glob=False))

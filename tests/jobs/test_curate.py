@@ -73,6 +73,20 @@ def test_the_plan_starts_nothing_when_it_is_shown(recipe, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.jsonl", "words.yaml"]
 
 
+def test_nodes_are_shown_when_the_recipe_places_steps(recipe, capsys):
+    assert main(["plan", recipe, "--set", "run.placement.text_rules=near_node"]) == 0
+    assert "           nodes text_rules on near_node\n" in capsys.readouterr().out
+    assert main(["plan", recipe, "--json", "--set", "run.placement.text_rules=near_node"]) == 0
+    (step,) = json.loads(capsys.readouterr().out)["items"][0]["steps"]
+    assert step == {"step": "text_rules", "cpus": 1.0, "gpus": 0.0, "nodes": "near_node"}
+
+
+def test_nothing_is_done_again_when_steps_are_placed_elsewhere(run, capsys):
+    assert run() == 0
+    assert run("--set", "run.placement.text_rules=near_node") == 0
+    assert capsys.readouterr().err.count("nothing to do") == 3
+
+
 def test_each_item_has_its_columns_when_the_plan_is_shown_in_words(recipe, capsys):
     assert main(["plan", recipe]) == 0
     lines = capsys.readouterr().out.splitlines()
