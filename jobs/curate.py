@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from curation.engine.meters import MeteredEvents
 from curation.engine.metrics import MetricsStream
 from curation.engine.revisits import REFRESH, RevisitRequest, check_request, retry_request
 from curation.engine.run import Run, RunResult
+from curation.errors import RecipeError
 from curation.ledger.funnel import make_funnel
 from curation.ledger.open_run import scan_ledger
 from curation.plan.checks import checked_plan
@@ -246,6 +248,8 @@ def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner
     """The runner, and who counts what the driver hears where Prometheus can be told of it."""
     if name == "in-process":
         return InProcessRunner(recipe.run.max_tries), []
+    if metrics_port is not None and (address or os.environ.get("RAY_ADDRESS")):
+        raise RecipeError("--metrics-port: a cluster that is joined has its own (ray start --metrics-export-port)")
     # Importing Ray takes a second that a wrong recipe need not wait for.
     from curation.runtime.ray_data import RayRunner
     from curation.runtime.ray_meter import RayMeter

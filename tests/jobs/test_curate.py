@@ -240,6 +240,19 @@ def test_the_code_is_2_when_both_a_retry_and_a_refresh_are_asked_for(run, capsys
     assert "not allowed with" in capsys.readouterr().err
 
 
+def test_the_code_is_2_when_a_metrics_port_is_asked_of_a_cluster_that_is_joined(tmp_path, capsys):
+    arguments = [str(write_recipe(tmp_path)), "--out", str(tmp_path / "out")]
+    assert main(["run", *arguments, "--address", "10.0.0.1:6379", "--metrics-port", "9464"]) == 2
+    assert "--metrics-port: a cluster that is joined has its own" in capsys.readouterr().err
+
+
+def test_the_code_is_2_before_anything_is_written_when_traces_cannot_go_there(tmp_path, capsys):
+    arguments = [str(write_recipe(tmp_path)), "--out", str(tmp_path / "out"), "--runner", "in-process"]
+    assert main(["run", *arguments, "--trace", "grpc://host:1"]) == 2
+    assert "is no place for traces" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted(tmp_path, capsys):
     recipe = str(write_recipe(tmp_path, rows=500))
     out = tmp_path / "out"
