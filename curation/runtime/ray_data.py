@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,13 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from curation.contracts.exchange import Partitions
 from curation.engine.operator import Handover, Operator
-from curation.errors import CorruptionError
+from curation.errors import CorruptionError, CurationError
+from curation.masking import known_values, mask, mask_process, remember
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.ray_start import join_or_start_ray
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
@@ -99,10 +100,7 @@ class RayRunner:
     def _start(self) -> None:
         if self._started or ray.is_initialized():
             return
-        # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        join_or_start_ray(self._address)
         self._started = True
 
     def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
@@ -115,7 +113,7 @@ class RayRunner:
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 _Worker,
-                fn_constructor_args=(each.operator, place, tries, each.links),
+                fn_constructor_args=(each.operator, place, tries, each.links, known_values()),
                 # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
                 batch_size=1,
                 batch_format="pyarrow",
@@ -186,7 +184,12 @@ class _TriesActor:
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink]) -> None:
+    def __init__(
+        self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink], secrets: Sequence[str]
+    ) -> None:
+        # Whatever this process says from here on shows none of them.
+        remember(secrets)
+        mask_process()
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
         # a third of what a fetching worker does. The C library keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
@@ -194,7 +197,14 @@ class _Worker:
         self._place = place
         self._tries = tries
         self._operator.connect(links)
-        self._operator.setup()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        try:
+            self._operator.setup()
+        except Exception as error:
+            logger.warning("%s cannot be set up", self._operator.name, exc_info=True)
+            raise CurationError(f"{self._operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
 
     def __del__(self) -> None:
         # Ray Data drops the worker when its pool has no more to do.

@@ -1,0 +1,71 @@
+"""Joins a Ray cluster, or starts a Ray for this run alone that nobody else can reach.
+
+Whoever reaches a Ray runs code in its owner's name. So a Ray of our own listens on the loopback interface alone, has no
+dashboard and no job server, wants a token of everybody, and its session lies in a folder of the owner's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+from ray._private import ray_constants
+
+_TOKEN_BYTES = 32
+
+
+def join_or_start_ray(address: str | None) -> None:
+    """Joins the cluster at the address or at RAY_ADDRESS; where neither is given, starts one of our own.
+
+    Never takes up with a Ray that only happens to run on this machine: whose it is, nobody knows.
+    """
+    # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address == "local":
+        start_ray()
+    else:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+
+
+def start_ray() -> None:
+    """Starts a Ray that listens on the loopback interface alone and wants a token."""
+    _make_token_private()
+    with _on_loopback():
+        context = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    # Ray makes its folders writable to everybody.
+    os.chmod(context.address_info["session_dir"], 0o700)
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray takes the loopback interface where it may have no more than one node; else it listens on all of them.
+
+    The switch is the environment variable RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, which is read when Ray is imported.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _make_token_private() -> None:
+    """Ray makes a token of its own where there is none, in a file that everybody can read."""
+    if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_TOKEN_BYTES))
+    if path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
