@@ -8,8 +8,8 @@ import polars as pl
 
 from curation.errors import RecipeError
 
-# What reads files in a FROM. Refused wherever it stands, as a text or a comment too: comments and quotes can hide a call
-# from any pattern that looks for one.
+# What reads files in a FROM. Refused wherever it stands, as a text or a comment too: comments and quotes can hide a
+# call from any pattern that looks for one.
 _READS_FILES = re.compile(r"(?<![a-z0-9_])(?:(?:read|scan)_[a-z]\w*|[a-z]+_scan)(?![a-z0-9_])", re.IGNORECASE)
 # What makes rows or texts out of nothing, as many and as long as it is asked for; a loop that need not end.
 _ENDLESS = re.compile(
@@ -48,9 +48,7 @@ def _refuse_other_tables(sql: str) -> None:
 def _refuse_bombs(sql: str) -> None:
     """Statements of a few characters that would never end, or bring the process down."""
     if (function := _ENDLESS.search(sql)) is not None:
-        raise RecipeError(
-            f"the query may read the table `ledger` alone: {function[0]} makes up rows or texts without end"
-        )
+        raise RecipeError(f"the query may read the table `ledger` alone: {function[0]} makes up what might not end")
     if len(sql) > _MAX_CHARS:
         raise RecipeError(f"the query has {len(sql):,} characters; {_MAX_CHARS:,} are allowed")
     if len(_SET_OPERATION.findall(sql)) > _MAX_SET_OPERATIONS:

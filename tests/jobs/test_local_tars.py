@@ -13,7 +13,7 @@ def test_a_shard_is_refused_when_it_is_no_path(tmp_path, listed, path):
 
 
 def test_the_command_would_run_when_nothing_refused_it(tmp_path):
-    with pytest.raises(Exception, match="tar|file"):
+    with pytest.raises(Exception, match=r"tar|file"):
         list(read_shards([f"pipe:touch {tmp_path / 'ran'}"]))
     assert (tmp_path / "ran").exists()
 
