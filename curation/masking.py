@@ -163,7 +163,8 @@ def _masked_excepthook(kind: type[BaseException], error: BaseException, where: T
 
 def _secrets_of_environment() -> set[str]:
     least = _MIN_CHARS["environment"]
-    return {value for name, value in os.environ.items() if len(value) >= least and is_secret_name(name)}
+    there = os.environ.items()
+    return {value for name, value in there if len(value) >= least and is_secret_name(name) and name != "PWD"}
 
 
 def _masked(value: Any, *, inside_options: bool) -> Any:

@@ -10,6 +10,8 @@ import contextlib
 import logging
 import os
 import secrets
+import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,9 +40,29 @@ def start_ray() -> None:
     """Starts a Ray that listens on the loopback interface alone and wants a token."""
     _make_token_private()
     with _on_loopback():
-        context = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    # Ray makes its folders writable to everybody.
-    os.chmod(context.address_info["session_dir"], 0o700)
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=str(_private_folder() / "ray"),
+        )
+
+
+def _private_folder() -> Path:
+    """Where Ray's sockets and logs lie: Ray lets everybody write into the folders that it makes, so one is put around.
+
+    No deeper than it must be, since the path of a socket has at most 107 characters.
+    """
+    parent = Path(os.environ.get("RAY_TMPDIR") or "/tmp")  # noqa: S108 - where Ray itself would go
+    folder = parent / f"curation-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        # Somebody else was there first.
+        return Path(tempfile.mkdtemp(prefix="curation-", dir=parent))
+    return folder
 
 
 @contextlib.contextmanager

@@ -77,6 +77,11 @@ def test_a_value_is_masked_wherever_it_stands_when_the_environment_or_the_recipe
     assert mask(said) == "no: ***, ***, k3y-9, ***, ***", "k3y-9 is shorter than six characters"
 
 
+def test_a_path_stays_when_it_is_the_present_folder(monkeypatch):
+    monkeypatch.setenv("PWD", "/home/someone/project")
+    assert mask("/home/someone/project/a.csv") == "/home/someone/project/a.csv"
+
+
 def test_settings_are_masked_by_name_and_by_form_and_conditions_stay():
     settings = {
         "source": {
