@@ -26,7 +26,7 @@ steps:
     allow_public: false
     allow_schemes: [s3]
     storage_options: {s3: {secret: OPTION, endpoint_url: "http://store:PASSWORD@127.0.0.1:PORT"}}
-run: {part_rows: 3, max_tries: 1}
+run: {part_rows: 3, max_tries: 1, max_workers: 1}
 """
 
 
@@ -90,7 +90,7 @@ def leaks(folder: Path) -> list[str]:
             path = Path(root, name)
             texts = list(_texts(path)) if path.is_file() and not path.is_symlink() else []
             found += [f"{path}: {secret}" for secret in SECRETS if any(secret.encode() in text for text in texts)]
-    return found
+    return sorted(found)
 
 
 def _texts(path: Path):
