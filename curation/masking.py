@@ -22,7 +22,8 @@ MASK = "***"
 
 _NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|signature|sig|api[_-]?key|access[_-]?key(?:[_-]?id)?|"
-    r"account[_-]?key|private[_-]?key|shared[_-]?key|sas(?:[_-]token)?|auth|authorization|cookie|connection[_-]?string"
+    r"secret[_-]?key|storage[_-]?key|account[_-]?key|private[_-]?key|shared[_-]?key|"
+    r"sas(?:[_-]token)?|auth|authorization|cookie|connection[_-]?string"
 )
 _NAME = re.compile(rf"(?:^|[_.-])(?:{_NAMES})$", re.IGNORECASE)
 """Names of settings and environment variables that hold a secret; `max_new_tokens` is none."""

@@ -21,29 +21,33 @@ from ray._private import ray_constants
 _TOKEN_BYTES = 32
 
 
-def join_or_start_ray(address: str | None) -> None:
+def join_or_start_ray(address: str | None, *, log_to_driver: bool = False) -> None:
     """Joins the cluster at the address or at RAY_ADDRESS; where neither is given, starts one of our own.
 
     Never takes up with a Ray that only happens to run on this machine: whose it is, nobody knows.
+
+    Args:
+        address: As Ray knows it; `local` always starts one.
+        log_to_driver: Whether what workers say is shown here, too.
     """
     # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray").setLevel(logging.ERROR)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address == "local":
-        start_ray()
+        start_ray(log_to_driver=log_to_driver)
     else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR)
 
 
-def start_ray() -> None:
+def start_ray(*, log_to_driver: bool = False) -> None:
     """Starts a Ray that listens on the loopback interface alone and wants a token."""
     _make_token_private()
     with _on_loopback():
         ray.init(
             address="local",
             include_dashboard=False,
-            log_to_driver=False,
+            log_to_driver=log_to_driver,
             logging_level=logging.ERROR,
             _temp_dir=str(_private_folder() / "ray"),
         )
