@@ -60,22 +60,11 @@ def train_distributed(
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
     (out / _RESULT).unlink(missing_ok=True)
-    _join_or_start_ray()
     try:
         trainer.fit()
     except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
     return _result_in(out)
-
-
-def _join_or_start_ray() -> None:
-    """Ray Train by itself would start a Ray that listens to the whole network."""
-    import ray
-
-    from curation.runtime.ray_start import join_or_start_ray
-
-    if not ray.is_initialized():
-        join_or_start_ray(None, log_to_driver=True)
 
 
 def _result_in(out: Path) -> TrainResult:
