@@ -9,7 +9,8 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test test-faults test-cluster check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+.PHONY: install demo test test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe \
+	bench-select \
 	bench-balance bench-semantic bench-whatif constraints clean
 
 install: $(INSTALLED)
@@ -37,6 +38,10 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m jobs.audit
+
+audit: install ## whether a pinned package has a known vulnerability; AUDIT_ARGS=--require-answer fails if nobody can be asked
+	$(BIN)/python -m jobs.audit $(AUDIT_ARGS)
 
 fmt: install
 	$(BIN)/ruff check --fix .

@@ -248,7 +248,7 @@ def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner
     """The runner, and who counts what the driver hears where Prometheus can be told of it."""
     if name == "in-process":
         return InProcessRunner(recipe.run.max_tries), []
-    if metrics_port is not None and (address or os.environ.get("RAY_ADDRESS")):
+    if where.metrics_port is not None and (where.address or os.environ.get("RAY_ADDRESS")):
         raise RecipeError("--metrics-port: a cluster that is joined has its own (ray start --metrics-export-port)")
     # Importing Ray takes a second that a wrong recipe need not wait for.
     from curation.runtime.ray_data import RayRunner

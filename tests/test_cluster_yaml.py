@@ -60,9 +60,8 @@ def test_image_has_the_pinned_versions_when_ray_is_pinned(cluster):
 
 
 def test_mounted_project_is_the_installed_one_when_nodes_are_set_up(cluster):
-    (mounted,) = cluster["file_mounts"]
+    (mounted,) = [there for there, here in cluster["file_mounts"].items() if here == "."]
 
-    assert cluster["file_mounts"][mounted] == "."
     assert any(command.endswith(f" {mounted}") for command in cluster["setup_commands"])
 
 
@@ -136,3 +135,13 @@ def test_project_is_installed_where_ray_runs_when_machines_are_set_up(machines):
     assert machines["setup_commands"][-1].startswith(f"{environment}/bin/python -m pip install")
     for command in (*machines["head_start_ray_commands"], *machines["worker_start_ray_commands"]):
         assert command.startswith(f". {environment}/bin/activate;")
+
+
+def test_nobody_gets_in_without_the_token_when_the_cluster_is_up(cluster, launcher):
+    prepared = launcher.prepare_config(copy.deepcopy(cluster))
+    (start,) = [command for command in prepared["head_start_ray_commands"] if "--head" in command]
+
+    assert "--env RAY_AUTH_MODE=token" in cluster["docker"]["run_options"]
+    assert cluster["file_mounts"]["/home/ray/.ray/auth_token"] == "~/.ray/auth_token"
+    assert "--dashboard-host=127.0.0.1" in start.split()
+    assert any("ray start --address=$RAY_HEAD_IP:6379" in command for command in prepared["worker_start_ray_commands"])

@@ -12,6 +12,7 @@ from curation.catalogue import Step
 from curation.contracts.config import Config, Tuning
 from curation.contracts.sink import Sink
 from curation.contracts.source import Source
+from curation.masking import masked
 
 
 class RunSettings(Config):
@@ -63,13 +64,14 @@ class Recipe:
         return last if isinstance(last, Sink) else None
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe with every setting spelled out, defaults included, as JSON values."""
-        return {
+        """The recipe with every setting spelled out, defaults included, as JSON values; secrets are masked."""
+        settings = {
             "name": self.name,
             "source": _settings(self.source.config),
             "steps": [_settings(step.config) for step in self.steps],
             "run": _settings(self.run),
         }
+        return dict(masked(settings))
 
 
 def _settings(config: Config) -> dict[str, Any]:

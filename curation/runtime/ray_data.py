@@ -20,12 +20,14 @@ from curation.contracts.exchange import Partitions
 from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Operator
 from curation.errors import CorruptionError
+from curation.masking import known_values
 from curation.plan.placement import SHARE, Node, Placed, place_pools
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.queue_depth import queue_depth, windows
 from curation.runtime.ray_nodes import cluster_nodes
 from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.ray_start import join_or_start_ray
 from curation.runtime.ray_worker import Equipment, worker_class
 from curation.runtime.secrets import Lender, lend
 from curation.runtime.tries import Tries
@@ -175,7 +177,7 @@ class RayRunner:
                 worker_class(each.operator.name),
                 fn_constructor_args=(
                     each.operator,
-                    Equipment(place, tries, each.links, self._meter, self._lend()),
+                    Equipment(place, tries, each.links, self._meter, self._lend(), known_values()),
                 ),
                 # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
                 batch_size=1,
@@ -202,18 +204,8 @@ class RayRunner:
     def _start(self) -> None:
         if self._started or ray.is_initialized():
             return
-        # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        port: dict[str, Any] = {} if self._metrics_port is None else {"_metrics_export_port": self._metrics_port}
         with _own_sigterm():
-            ray.init(
-                address=self._address,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                **port,
-            )
+            join_or_start_ray(self._address, metrics_port=self._metrics_port)
         self._started = True
 
     def partitions(self, count: int, workspace: Store) -> Partitions:

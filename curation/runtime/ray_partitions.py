@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 import ray
 
+from curation.masking import known_values, mask_process, remember
 from curation.runtime.partitions import WrittenPartitions
 from curation.runtime.secrets import Lender
 from curation.storage.store import Store
@@ -45,14 +46,21 @@ class RayPartitions:
         # A process has its limit to the end of its life: it gets no other task.
         task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
-            pending = [task.remote(function, file, self._memory_bytes, self._lender) for file in files]
+            masked = known_values()
+            pending = [task.remote(function, file, self._memory_bytes, self._lender, masked) for file in files]
             while pending:
                 yield ray.get(pending.pop(0))
 
 
 def _apply(
-    function: Callable[[pl.DataFrame], pl.DataFrame], file: str, memory_bytes: int, lender: Lender | None
+    function: Callable[[pl.DataFrame], pl.DataFrame],
+    file: str,
+    memory_bytes: int,
+    lender: Lender | None,
+    masked: Sequence[str],
 ) -> pl.DataFrame:
+    remember(masked)
+    mask_process()
     if lender is not None:
         lender.take()
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,16 @@ import pyarrow as pa
 
 from curation.engine.meters import Meter
 from curation.engine.operator import Handover, Operator
+from curation.errors import CurationError
+from curation.masking import mask, mask_process, remember
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_shared import ActorLink
 from curation.runtime.secrets import Lender
 from curation.runtime.tries import Tries
 from curation.runtime.worker_times import WorkerTimes
 from schemas.records import UnitReport
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class Equipment:
         links: To what the workers of a step share, by the step's name.
         meter: Counts what the worker does.
         lender: Of the variables of the driver's environment that it is to have, too.
+        masked: Values that it must not show, whatever it says.
     """
 
     place: int
@@ -35,12 +41,15 @@ class Equipment:
     links: Mapping[str, ActorLink]
     meter: Meter
     lender: Lender | None = None
+    masked: Sequence[str] = ()
 
 
 class Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
     def __init__(self, operator: Operator, equipment: Equipment) -> None:
+        remember(equipment.masked)
+        mask_process()
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
         # a third of what a fetching worker does. The C library keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
@@ -51,8 +60,15 @@ class Worker:
         self._tries = equipment.tries
         self._times = WorkerTimes(equipment.meter, operator)
         self._operator.connect(equipment.links)
-        self._operator.setup()
+        self._set_up()
         self._times.wait()
+
+    def _set_up(self) -> None:
+        try:
+            self._operator.setup()
+        except Exception as error:
+            logger.warning("%s cannot be set up", self._operator.name, exc_info=True)
+            raise CurationError(f"{self._operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
 
     def __del__(self) -> None:
         # Ray Data drops the worker when its pool has no more to do.

@@ -13,7 +13,7 @@ from typing import IO, Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from curation.errors import TransientError
+from curation.errors import CorruptionError, TransientError
 
 _UNFINISHED = ".writing-"
 """How files are called while they are written."""
@@ -59,7 +59,13 @@ class Store:
         return Store(f"{self.url}/{folder}")
 
     def locate(self, path: str) -> str:
-        """The path as the file system knows it."""
+        """The path as the file system knows it.
+
+        Raises:
+            CorruptionError: It leads out of the folder; a record that somebody else made may name such a path.
+        """
+        if ".." in path.split("/") or path.startswith("/"):
+            raise CorruptionError(f"{path}: leads out of {self.url}; the record that names it is not of this project")
         return f"{self._root or self._opened_root()}/{path}"
 
     def address(self, path: str) -> str:

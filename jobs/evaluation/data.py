@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.errors import RecipeError
+from jobs.local_tars import require_files
 
 CLASSES_FILE = "classes.json"
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
@@ -108,7 +109,7 @@ def list_tars(shards: str | Path | Sequence[str | Path]) -> list[str]:
         found = [str(shards)] if Path(shards).is_file() else []
     if not found:
         raise RecipeError(f"no shards to evaluate on: {shards} has no file that ends in .tar")
-    return found
+    return require_files(found)
 
 
 def _decoded(body: bytes) -> Image.Image | None:

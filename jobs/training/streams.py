@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from curation.errors import RecipeError
+from jobs.local_tars import require_files
 
 _SHARD_ORDER_SALT, _BUFFER_SALT = 11, 12
 
@@ -42,7 +43,7 @@ def list_shards(shards: str | Path | Sequence[str | Path]) -> list[str]:
         found = [str(path) for path in shards]
     if not found:
         raise RecipeError(f"no shards: {shards} has no file that ends in .tar")
-    return found
+    return require_files(found)
 
 
 def read_shards(shards: Sequence[str]) -> Iterator[ShardSample]:
