@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +16,19 @@ from ray.data import ActorPoolStrategy, DataContext
 from curation.contracts.exchange import Partitions
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
+from curation.plan.queue_depth import queue_depth
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.tries import Tries
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
+
+MOST_UNITS = 50_000
+"""Units of one pipeline of Ray Data, which remembers each of them to its end; then comes the next."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,6 @@ class RayRunner:
         self._max_workers = max_workers
         self._address = address
         self._started = False
-        self._tries: Any = None
 
     def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -76,25 +79,27 @@ class RayRunner:
                 stop_shared(each.links)
 
     def _until_done(self, crew: Sequence[_Crew], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
-        tries = self._fresh_tries()
+        for start in range(0, len(units), MOST_UNITS):
+            tries = Tries(self._max_tries)
+            try:
+                self._some(crew, units[start : start + MOST_UNITS], tries, on_report)
+            finally:
+                tries.forget()
+
+    def _some(
+        self, crew: Sequence[_Crew], units: Sequence[int], tries: Tries, on_report: Callable[[UnitReport], None]
+    ) -> None:
         pending = list(units)
         while pending:
             failed: list[int] = []
             for report in self._once(crew, pending, tries):
                 if report.fatal:
                     raise CorruptionError(report.error or "")
-                if report.error is not None and not ray.get(tries.exhausted.remote(report.unit)):
+                if report.error is not None and not tries.exhausted(report.unit, len(crew)):
                     failed.append(report.unit)
                 else:
                     on_report(report)
             pending = sorted(failed)
-
-    def _fresh_tries(self) -> Any:
-        """The count of tries, at nought: one actor for all runs, since a process costs more than what it does."""
-        if self._tries is None:
-            self._tries = _TriesActor.remote(self._max_tries)  # type: ignore[attr-defined]
-        ray.get(self._tries.forget.remote())
-        return self._tries
 
     def _start(self) -> None:
         if self._started or ray.is_initialized():
@@ -105,7 +110,7 @@ class RayRunner:
         ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
-    def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
+    def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Tries) -> Iterator[UnitReport]:
         """Yields a report for each unit as it is done."""
         _quiet()
         # One block for each unit makes a unit what Ray Data schedules, retries and counts. The driver puts them: read
@@ -120,15 +125,18 @@ class RayRunner:
                 batch_size=1,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
-                compute=ActorPoolStrategy(size=each.size),
+                compute=ActorPoolStrategy(
+                    size=each.size, max_tasks_in_flight_per_actor=queue_depth(len(units), each.size)
+                ),
                 num_cpus=each.operator.resources.cpus,
                 num_gpus=each.operator.resources.gpus or None,
                 memory=each.operator.resources.memory_bytes,
             )
-        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            table: pa.Table = batch
-            for document in table["report"].to_pylist():
-                yield UnitReport.model_validate_json(document)
+        # A report is small: the threads and the re-slicing of `iter_batches` would take longer than the report.
+        for bundle in rows.iter_internal_ref_bundles():
+            for table in ray.get(bundle.block_refs):
+                for document in table["report"].to_pylist():
+                    yield UnitReport.model_validate_json(document)
 
     def partitions(self, count: int, workspace: Store) -> Partitions:
         """Works on hash partitions of a frame in tasks on the cluster."""
@@ -140,7 +148,6 @@ class RayRunner:
         if self._started:
             ray.shutdown()
             self._started = False
-            self._tries = None
 
 
 def cluster_resources() -> ClusterResources:
@@ -161,32 +168,10 @@ def _quiet() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-@ray.remote(num_cpus=0)
-class _TriesActor:
-    """Counts how often each operator began each unit, so that one that kills its worker is not tried for ever."""
-
-    def __init__(self, max_tries: int) -> None:
-        self._max_tries = max_tries
-        self._begun: dict[tuple[int, int], int] = {}
-
-    def forget(self) -> None:
-        """Starts anew."""
-        self._begun.clear()
-
-    def begin(self, unit: int, place: int) -> bool:
-        """Counts a try of the operator at the place; False if the unit has had all of its tries there."""
-        self._begun[unit, place] = self._begun.get((unit, place), 0) + 1
-        return self._begun[unit, place] <= self._max_tries
-
-    def exhausted(self, unit: int) -> bool:
-        """Whether the unit has no try left at one of the operators."""
-        return any(begun >= self._max_tries for (of, _), begun in self._begun.items() if of == unit)
-
-
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink]) -> None:
+    def __init__(self, operator: Operator, place: int, tries: Tries, links: Mapping[str, ActorLink]) -> None:
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
         # a third of what a fetching worker does. The C library keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
@@ -213,7 +198,7 @@ class _Worker:
         return _pack(unit, self._try(unit, _unpack(row)))
 
     def _try(self, unit: int, table: pa.Table | None) -> Handover:
-        if ray.get(self._tries.begin.remote(unit, self._place)):
+        if self._tries.begin(unit, self._place):
             return attempt(self._operator, unit, table)
         error = f"{self._operator.name} crashed its worker at every try"
         return Handover(report=UnitReport(unit=unit, error=error))
