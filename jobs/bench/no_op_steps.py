@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -34,7 +34,8 @@ class MadeUpRows(Source):
 
     def index(self, workspace: Store) -> SourceIndex:
         """Nothing is looked at."""
-        rows = int(self.config.rows)  # type: ignore[attr-defined]
+        config: Any = self.config
+        rows = int(config.rows)
         return SourceIndex(rows, f"made-up-{rows}", schema_of("row", "key", "url", "caption"))
 
     def read(self, index: SourceIndex, start: int, stop: int, workspace: Store) -> pa.Table:
@@ -47,16 +48,18 @@ class NoOp(Stage):
     """Returns what it is given. On a GPU it asks for a share of one and leaves it alone."""
 
     class Config(StepConfig):
-        """On which device."""
+        """On which device, and whether the phase ends behind it."""
 
         kind: Literal["no_op"] = "no_op"
         gpu: bool = False
+        decides: bool = False
 
     @property
     def spec(self) -> StageSpec:
         """Reads the caption, adds nothing."""
-        on_gpu = Resources(cpus=0.0, gpus=1.0)
-        return StageSpec("no_op", 1, ("caption",), (), on_gpu if self.config.gpu else ONE_CPU)  # type: ignore[attr-defined]
+        config: Any = self.config
+        needs = Resources(cpus=0.0, gpus=1.0) if config.gpu else ONE_CPU
+        return StageSpec("no_op", 1, ("caption",), (), needs, decides=config.decides)
 
     def process(self, table: pa.Table) -> pa.Table:
         """Nothing."""
