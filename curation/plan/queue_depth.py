@@ -1,6 +1,8 @@
-"""How many units wait before each worker: enough that a driver that is busy leaves none idle, few at the end."""
+"""How many units a runner takes on at a time, and how many wait before each worker."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 DEEPEST = 16
 """So many no-op units take about as long as the driver takes for a look round."""
@@ -16,3 +18,10 @@ def queue_depth(units: int, workers: int) -> int:
     with.
     """
     return min(DEEPEST, max(_SHALLOWEST, units // (_TAIL_SHARE * workers)))
+
+
+def windows(units: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """The units in as few runs of at most so many as can be, all about as long: none starts workers for a handful."""
+    count = -(-len(units) // most)
+    for number in range(count):
+        yield units[number * len(units) // count : (number + 1) * len(units) // count]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from curation.contracts.exchange import Partitions
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
-from curation.plan.queue_depth import queue_depth
+from curation.plan.queue_depth import queue_depth, windows
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_partitions import RayPartitions
@@ -79,10 +80,10 @@ class RayRunner:
                 stop_shared(each.links)
 
     def _until_done(self, crew: Sequence[_Crew], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
-        for start in range(0, len(units), MOST_UNITS):
+        for some in windows(units, MOST_UNITS):
             tries = Tries(self._max_tries)
             try:
-                self._some(crew, units[start : start + MOST_UNITS], tries, on_report)
+                self._some(crew, some, tries, on_report)
             finally:
                 tries.forget()
 
@@ -92,13 +93,15 @@ class RayRunner:
         pending = list(units)
         while pending:
             failed: list[int] = []
-            for report in self._once(crew, pending, tries):
-                if report.fatal:
-                    raise CorruptionError(report.error or "")
-                if report.error is not None and not tries.exhausted(report.unit, len(crew)):
-                    failed.append(report.unit)
-                else:
-                    on_report(report)
+            # Closed at once where something is raised: else the pipeline would go on behind its back.
+            with closing(self._once(crew, pending, tries)) as reports:
+                for report in reports:
+                    if report.fatal:
+                        raise CorruptionError(report.error or "")
+                    if report.error is not None and not tries.exhausted(report.unit, len(crew)):
+                        failed.append(report.unit)
+                    else:
+                        on_report(report)
             pending = sorted(failed)
 
     def _start(self) -> None:
@@ -110,7 +113,7 @@ class RayRunner:
         ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
-    def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Tries) -> Iterator[UnitReport]:
+    def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Tries) -> Generator[UnitReport, None, None]:
         """Yields a report for each unit as it is done."""
         _quiet()
         # One block for each unit makes a unit what Ray Data schedules, retries and counts. The driver puts them: read

@@ -1,6 +1,6 @@
-"""How many units wait before each worker."""
+"""How many units are taken on at a time, and how many wait before each worker."""
 
-from curation.plan.queue_depth import DEEPEST, queue_depth
+from curation.plan.queue_depth import DEEPEST, queue_depth, windows
 
 
 def test_a_worker_has_one_unit_to_go_on_with_when_the_phase_is_short():
@@ -19,3 +19,12 @@ def test_the_queue_grows_no_further_when_there_are_very_many_units():
 
 def test_queues_get_shorter_when_more_workers_share_the_units():
     assert [queue_depth(units=6000, workers=workers) for workers in (6, 12, 24, 100)] == [16, 10, 5, 2]
+
+
+def test_windows_are_about_as_long_when_the_units_do_not_divide():
+    assert [list(some) for some in windows(range(10), 4)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+
+
+def test_there_is_one_window_when_the_units_fit_and_none_when_there_are_none():
+    assert [list(some) for some in windows([3, 1, 2], 3)] == [[3, 1, 2]]
+    assert list(windows([], 3)) == []
