@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -129,6 +130,7 @@ def _counting_server() -> Iterator[Counter[str]]:
     from moto.server import ThreadedMotoServer
 
     counts: Counter[str] = Counter()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
