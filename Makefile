@@ -10,8 +10,7 @@ DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
 .PHONY: install demo test test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe \
-	bench-select \
-	bench-balance bench-semantic bench-whatif constraints clean
+	bench-select bench-balance bench-semantic bench-whatif bench-engine bench-scaling constraints clean
 
 install: $(INSTALLED)
 
@@ -61,6 +60,12 @@ soak-fetch: install ## 100,000 requests to a server that does everything wrong: 
 
 bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dataset, over nginx: about 10 minutes
 	$(BIN)/python -m jobs.bench.fetch --img2dataset $(PEER)/bin/img2dataset $(BENCH_ARGS)
+
+bench-engine: install ## no-op stages by the part, fetching and encoding against a bare loop, the start
+	$(BIN)/python -m jobs.bench.engine $(BENCH_ARGS)
+
+bench-scaling: install ## what a billion pairs come to: sizes, requests and driver load, from counts on small runs
+	$(BIN)/python -m jobs.bench.scaling $(BENCH_ARGS)
 
 bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)

@@ -15,6 +15,7 @@ STARTS_RAY = (
     "tests/curation/runtime/test_ray_meter.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
+    "tests/curation/runtime/test_tries.py",
 )
 """One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
 

@@ -23,7 +23,7 @@ from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
-from curation.errors import CurationError
+from curation.errors import CorruptionError, CurationError
 from curation.plan.costs import MeasuredCosts, measured_costs
 from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
@@ -59,6 +59,8 @@ LIGHT_ROWS = {
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 _LIGHT_THREADS = 4
 SAVE_EVERY_S = 5.0
+_COMMITS_AT_A_TIME = 10_000
+"""Commits that are held in memory at once: some tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +203,12 @@ class Run:
 
     def _editions(self, lineage: Lineage, measured: MeasuredItem) -> dict[int, str]:
         """Of the parts in which a revisit changed something: which rows, as a fingerprint."""
-        commits = lineage.part_commits(measured)
-        self._revisited = sum((commit.revisited for commit in commits if commit.revisited), self._revisited)
-        return {commit.part: commit.editions for commit in commits if commit.editions}
+        editions = {}
+        for start in range(0, lineage.parts, _COMMITS_AT_A_TIME):
+            commits = lineage.part_commits(measured, range(start, min(start + _COMMITS_AT_A_TIME, lineage.parts)))
+            self._revisited = sum((commit.revisited for commit in commits if commit.revisited), self._revisited)
+            editions.update({commit.part: commit.editions for commit in commits if commit.editions})
+        return editions
 
     def _take_over(self, work: PhaseWork) -> Callable[[int], UnitReport | None] | None:
         """How to commit, without a worker, a part that was measured whole under another scope."""
@@ -260,12 +265,18 @@ class Run:
         light = commit.rows_in - sum(commit.rejected.values()) <= LIGHT_ROWS["delivery"]
         failed = self._run_units(item, [operator], light=light)
         if not failed:
-            sink.finish([self._unit_files(layout, unit) for unit in range(units)], self.store.child(layout.folder))
+            sink.finish(self._unit_files(layout, units), self.store.child(layout.folder))
         delivered = lineage.then(DecidedItem(places, name, sink.spec.adds, commit))
         return delivered, None if failed else layout.folder
 
-    def _unit_files(self, layout: UnitsLayout, unit: int) -> list[FileRecord]:
-        return list(UnitCommit.model_validate_json(self.store.read_bytes(layout.commit(unit))).files)
+    def _unit_files(self, layout: UnitsLayout, units: int) -> list[list[FileRecord]]:
+        """The files of each unit. Their commits are read many at a time: there may be tens of thousands."""
+        paths = [layout.commit(unit) for unit in range(units)]
+        documents = self.store.read_many(paths)
+        gone = [path for path, document in zip(paths, documents, strict=True) if document is None]
+        if gone:
+            raise CorruptionError(f"{self.store.locate(gone[0])}: was committed but is gone (and {len(gone) - 1} more)")
+        return [list(UnitCommit.model_validate_json(document).files) for document in documents if document is not None]
 
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)
@@ -304,10 +315,13 @@ class Run:
                 self._note_set_aside(item, failed)
             self.listener.unit_done(report)
 
-        for unit in [*missing] if take_over else []:
+        left = []
+        for unit in missing:
             if take_over and (report := take_over(unit)):
-                missing.remove(unit)
                 on_report(report)
+            else:
+                left.append(unit)
+        missing = left
         if missing:
             # Shards and ledgers keep nothing of one unit for the next; stages may.
             threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
