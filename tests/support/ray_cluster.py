@@ -47,7 +47,11 @@ class RayCluster:
         ports = [f"--port={self.port}", f"--dashboard-port={self.dashboard_port}"]
         ports.append(f"--ray-client-server-port={free_port()}")
         self._start([*head, *ports])
-        self._until(self._has_job_server, "its job server does not answer")
+        try:
+            self._until(self._has_job_server, "its job server does not answer")
+        except BaseException:
+            self.stop()
+            raise
 
     def add_node(self, cpus, resources):
         """Starts a node that carries custom resources, such as `{"fetch_node": 1}`."""
@@ -97,7 +101,7 @@ class RayCluster:
             return json.load(answer)
 
     def _until(self, condition, otherwise):
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 180
         while not condition():
             assert all(node.poll() is None for node in self._nodes), f"a node has ended: {self.logged()}"
             assert time.monotonic() < limit, f"{otherwise}: {self.logged()}"
