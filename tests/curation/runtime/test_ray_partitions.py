@@ -46,6 +46,12 @@ def test_verdicts_are_the_same_when_workers_and_partitions_are_others(runner: Ra
             "pdq_quality": np.full(rows, 100, np.int16),
         }
     )
+
+    @ray.remote(num_cpus=1)
+    class Holder:
+        def there(self) -> bool:
+            return True
+
     step = CATALOGUE.exchanges["deduplicate"]
     exchange = step(step.Config(exact=("image", "url"), prefer=()))
     expected = exchange.decide(frame.lazy()).collect().sort("row")
@@ -54,18 +60,12 @@ def test_verdicts_are_the_same_when_workers_and_partitions_are_others(runner: Ra
     workers = int(ray.cluster_resources()["CPU"])
     for count, held in ((2, 0), (3, workers - 1)):
         # Who holds a processor leaves the tasks one worker fewer.
-        holders = [_Holder.remote() for _ in range(held)]
+        holders = [Holder.remote() for _ in range(held)]
         ray.get([holder.there.remote() for holder in holders])
         found = decide_on_groups(exchange, shuffled, runner.partitions(count, Store(str(tmp_path)))).collect()
         assert found.sort("row").select(expected.columns).equals(expected)
         for holder in holders:
             ray.kill(holder)
-
-
-@ray.remote(num_cpus=1)
-class _Holder:
-    def there(self) -> bool:
-        return True
 
 
 def test_task_is_refused_memory_when_it_asks_for_more_than_its_limit(runner: RayRunner, tmp_path: Path) -> None:
