@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from math import ceil
 
 import numpy as np
 import polars as pl
 
 from curation.contracts.exchange import GroupingExchange, Partitions
+from curation.engine.lineage import Lineage
+from curation.runtime.partitions import LocalPartitions
 from curation.similarity.equals import hashed, rows_that_share
+from curation.storage.store import Store
 from schemas.columns import nullable_schema_of
+
+LIGHT_ROWS = 1_000_000
+"""So many rows are decided on at once."""
+
+
+def partitions_for(
+    lineage: Lineage, partition_rows: int, workspace: Store, cut: Callable[[int, Store], Partitions] = LocalPartitions
+) -> Partitions | None:
+    """How the rows are cut for exchanges that decide about groups; None where they are few.
+
+    Args:
+        cut: Makes so many partitions in a workspace.
+    """
+    count = ceil(lineage.index.rows / partition_rows)
+    if count > 1:
+        return cut(count, workspace)
+    return LocalPartitions(1, workspace) if lineage.index.rows > LIGHT_ROWS else None
 
 
 def decide_on_groups(exchange: GroupingExchange, frame: pl.LazyFrame, partitions: Partitions) -> pl.LazyFrame:
