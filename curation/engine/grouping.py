@@ -10,7 +10,7 @@ import polars as pl
 
 from curation.contracts.exchange import GroupingExchange, Partitions
 from curation.engine.lineage import Lineage
-from curation.runtime.partitions import LocalPartitions
+from curation.runtime.partitions import LocalPartitions, delete_left_partitions
 from curation.similarity.equals import hashed, rows_that_share
 from curation.storage.store import Store
 from schemas.columns import nullable_schema_of
@@ -29,6 +29,7 @@ def partitions_for(
     """
     count = ceil(lineage.index.rows / partition_rows)
     if count > 1:
+        delete_left_partitions(workspace)
         return cut(count, workspace)
     return LocalPartitions(1, workspace) if lineage.index.rows > LIGHT_ROWS else None
 
