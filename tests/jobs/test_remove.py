@@ -1,9 +1,8 @@
-from pathlib import Path
-
 """`curation remove`, over a folder that was really made."""
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from word_recipes import write_recipe
