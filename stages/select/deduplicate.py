@@ -25,7 +25,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.hex_numbers import digits_of, numbers_or_texts
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.variants import Variant, near_pairs_of_variants
-from curation.text.useless import fold
+from curation.text.normal_form import normal_form
 from schemas.columns import COLUMNS, PDQ_DIHEDRAL
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Deduplicate(GroupingExchange):
         columns += [column for equality in self._equalities() for column in _EQUALITIES[equality][0]]
         columns += self._hash_columns()
         requires = tuple(dict.fromkeys(columns))
-        return ExchangeSpec("deduplicate", 1, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
+        return ExchangeSpec("deduplicate", 2, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
 
     def check(self) -> None:
         """Whether the variants are hashes."""
@@ -187,7 +187,7 @@ class Deduplicate(GroupingExchange):
         if equality == "image":
             return pl.col("sha256")
         if equality == "pair":
-            return pl.concat_str("sha256", fold(pl.col("text")), separator=" ")
+            return pl.concat_str("sha256", normal_form(pl.col("text")), separator=" ")
         spelled = partial(
             normal_urls, drop_parameters=self.config.drop_parameters, sort_parameters=self.config.sort_parameters
         )
