@@ -56,7 +56,7 @@ def remove_command(args: argparse.Namespace) -> int:
     """`curation remove`."""
     takedown = _takedown(args)
     store, record = open_run(args.dir)
-    recipe = parse_recipe(store.read_bytes(RECIPE).decode(), store.locate(RECIPE), CATALOGUE)
+    recipe = parse_recipe(_recipe_text(store), store.locate(RECIPE), CATALOGUE)
     result = TakedownResult()
     if takedown is not None:
         idle = record.state != "running" or args.run_has_ended
@@ -72,6 +72,16 @@ def remove_command(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(_text(args.dir, document, result, given=takedown is not None))
     return ExitCode.QUARANTINED if document["run"] and document["run"]["quarantined"] else ExitCode.DONE
+
+
+def _recipe_text(store: Store) -> str:
+    try:
+        return store.read_bytes(RECIPE).decode()
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"{store.locate(RECIPE)}: is missing, so nothing tells where the rows come from; put the recipe of the run "
+            "there (`curation run` writes it anew)"
+        ) from error
 
 
 def _takedown(args: argparse.Namespace) -> Takedown | None:

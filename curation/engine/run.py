@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from typing import Literal
 
 import yaml
@@ -16,6 +15,7 @@ from curation.contracts.exchange import Partitions
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.delivery_operator import DeliveryOperator
 from curation.engine.events import ItemStart, Listener
+from curation.engine.grouping import partitions_for
 from curation.engine.ledger_operator import LedgerOperator
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
@@ -32,7 +32,6 @@ from curation.recipe.model import Recipe
 from curation.removals.records import Removals
 from curation.removals.removed_rows import removed_rows
 from curation.runtime.in_process import InProcessRunner
-from curation.runtime.partitions import LocalPartitions
 from curation.storage.layout import (
     RECIPE,
     RUN_RECORD,
@@ -51,7 +50,6 @@ from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunI
 LIGHT_ROWS = {
     "phase": 0,
     "deciding": 100_000,
-    "grouping": 1_000_000,
     "taking_over": 500_000,
     "delivery": 10_000,
     "ledger": 500_000,
@@ -218,17 +216,15 @@ class Run:
 
     def _decide(self, decision: Decision, lineage: Lineage, prints: Fingerprints) -> Lineage:
         layout = DecisionLayout(decision.name, prints.decision(decision))
+        still_holds = partial(prints.still_holds, decision)
         commit = self._decided(
-            layout, lineage, lambda: decide(lineage, decision.exchange, layout, self._partitions(lineage))
+            layout, lineage, lambda: decide(lineage, decision.exchange, layout, self._partitions(lineage), still_holds)
         )
         return lineage.then(DecidedItem(layout, decision.name, decision.exchange.spec.adds, commit))
 
     def _partitions(self, lineage: Lineage) -> Partitions | None:
-        """How the rows are cut for exchanges that decide about groups; None where they are few."""
-        count = ceil(lineage.index.rows / self.recipe.run.partition_rows)
-        if count > 1:
-            return self.runner.partitions(count, self.store.child(WORKSPACE))
-        return LocalPartitions(1, self.store) if lineage.index.rows > LIGHT_ROWS["grouping"] else None
+        cut = self.runner.partitions
+        return partitions_for(lineage, self.recipe.run.partition_rows, self.store.child(WORKSPACE), cut)
 
     def _decided(self, layout: DecisionLayout, lineage: Lineage, make: Callable[[], DecisionCommit]) -> DecisionCommit:
         self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import polars as pl
 import ray
+from ray.exceptions import RayError
 
+from curation.errors import CurationError
 from curation.masking import known_values, mask_process, remember
 from curation.runtime.partitions import WrittenPartitions
 from curation.runtime.secrets import Lender
@@ -42,14 +45,31 @@ class RayPartitions:
     def apply(
         self, frame: pl.LazyFrame, by: str, function: Callable[[pl.DataFrame], pl.DataFrame]
     ) -> Iterator[pl.DataFrame]:
-        """Yields what the function makes of each partition."""
+        """Yields what the function makes of each partition.
+
+        Raises:
+            CurationError: It failed on one of them, as often as it was tried.
+        """
         # A process has its limit to the end of its life: it gets no other task.
         task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
             masked = known_values()
             pending = [task.remote(function, file, self._memory_bytes, self._lender, masked) for file in files]
             while pending:
-                yield ray.get(pending.pop(0))
+                yield _done(pending.pop(0), self._memory_bytes)
+
+
+def _done(task: Any, memory_bytes: int) -> pl.DataFrame:
+    try:
+        return ray.get(task)  # type: ignore[no-any-return]
+    except MemoryError as error:
+        raise CurationError(
+            f"a partition of the rows needs more than the {memory_bytes >> 20} MiB that a task gets; make "
+            "run.partition_rows smaller"
+        ) from error
+    except RayError as error:
+        cause = (str(getattr(error, "cause", None) or error).strip() or type(error).__name__).splitlines()[-1]
+        raise CurationError(f"a partition of the rows cannot be worked on: {cause}") from error
 
 
 def _apply(

@@ -6,6 +6,7 @@ import pytest
 import ray
 
 from curation.engine.grouping import decide_on_groups
+from curation.errors import CurationError
 from curation.runtime.ray_data import RayRunner
 from curation.runtime.ray_partitions import RayPartitions
 from curation.storage.store import Store
@@ -73,5 +74,15 @@ def test_task_is_refused_memory_when_it_asks_for_more_than_its_limit(runner: Ray
         return pl.DataFrame({"sum": [np.ones(200 << 20).sum()]})
 
     frame = pl.LazyFrame({"hash": [1]}, {"hash": pl.UInt64})
-    with pytest.raises(MemoryError):
+    with pytest.raises(CurationError, match=r"more than the 1024 MiB .* run\.partition_rows smaller"):
         list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", too_much))
+
+
+def test_cause_is_told_when_a_task_fails(runner: RayRunner, tmp_path: Path) -> None:
+    def fails(_: pl.DataFrame) -> pl.DataFrame:
+        raise ValueError("no such thing")
+
+    frame = pl.LazyFrame({"hash": [1]}, {"hash": pl.UInt64})
+    with pytest.raises(CurationError, match="a partition of the rows cannot be worked on: no such thing"):
+        list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", fails))
+    assert list(tmp_path.iterdir()) == []
