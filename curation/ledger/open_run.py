@@ -6,6 +6,7 @@ import polars as pl
 
 from curation.errors import RecipeError
 from curation.storage.layout import RUN_RECORD, UnitsLayout
+from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
 from schemas.records import RunRecord
 
@@ -74,5 +75,5 @@ def scan_ledger(store: Store, ledger: str) -> pl.LazyFrame:
     if not names:
         texts = ("key", "url", "caption", "outcome", "step", "reason", "detail")
         return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(texts, pl.String)})
-    root = store.locate(ledger) if store.is_local else f"{store.url}/{ledger}"
-    return pl.scan_parquet([f"{root}/{name}" for name in names], glob=False, missing_columns="insert")
+    files = [store.address(f"{ledger}/{name}") for name in names]
+    return pl.scan_parquet(files, glob=False, missing_columns="insert", **polars_access(store))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 import ray
 
-from curation.runtime.partitions import WrittenPartitions
+from curation.runtime.partitions import WrittenPartitions, read_partition
 from curation.storage.store import Store
 
 WORKER_MEMORY_BYTES = 1 << 30
@@ -36,11 +36,13 @@ class RayPartitions:
         # A process has its limit to the end of its life: it gets no other task.
         task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
-            pending = [task.remote(function, file, self._memory_bytes) for file in files]
+            pending = [task.remote(function, self._workspace, file, self._memory_bytes) for file in files]
             while pending:
                 yield ray.get(pending.pop(0))
 
 
-def _apply(function: Callable[[pl.DataFrame], pl.DataFrame], file: str, memory_bytes: int) -> pl.DataFrame:
+def _apply(
+    function: Callable[[pl.DataFrame], pl.DataFrame], workspace: Store, file: str, memory_bytes: int
+) -> pl.DataFrame:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    return function(pl.read_parquet(file, glob=False))
+    return function(read_partition(workspace, file))
