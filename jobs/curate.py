@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
@@ -175,7 +176,7 @@ def _make_runner(name: RunnerName, recipe: Recipe, address: str | None) -> Runne
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
     """The end of a run as JSON values."""
     # Not by run.json: another driver on the folder may have begun a run since.
-    ledger = scan_ledger(Store(out), result.ledger)
+    ledger = scan_ledger(Store(out), result.ledger, ceil(result.rows / recipe.run.part_rows))
     funnel = make_funnel(ledger, [step.config.step_name for step in recipe.steps])
     return {
         "rows_in": funnel.rows_in,

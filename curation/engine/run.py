@@ -44,6 +44,7 @@ from curation.storage.layout import (
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record
 from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
 
 LIGHT_ROWS = {
@@ -241,7 +242,7 @@ class Run:
         return delivered, None if failed else layout.folder
 
     def _unit_files(self, layout: UnitsLayout, unit: int) -> list[FileRecord]:
-        return list(UnitCommit.model_validate_json(self.store.read_bytes(layout.commit(unit))).files)
+        return list(read_record(self.store, layout.commit(unit), UnitCommit).files)
 
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)
