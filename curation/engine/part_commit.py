@@ -29,6 +29,15 @@ def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
     return commit_part(work, part, earlier, done=None)
 
 
+def report_committed(work: PhaseWork, part: int) -> UnitReport | None:
+    """The report of a part that has been committed since the run looked, None where none has.
+
+    Another driver may have done so, or the listing that the run went by was not up to date.
+    """
+    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
+    return None if commit is None else _report(work, commit, work.lineage.live_rows(part), None, {})
+
+
 def commit_part(
     work: PhaseWork,
     part: int,

@@ -32,12 +32,8 @@ def test_nothing_is_wrong_when_a_run_is_whole(run):
     assert (found.damages, found.orphans, found.uploads) == ((), (), ())
     commits = {p.relative_to(run).as_posix() for p in run.rglob("*.json") if "commit" in str(p.relative_to(run))}
     assert set(found.inventory.commits) == commits
-    data = {
-        p.relative_to(run).as_posix()
-        for kind in ("pool/*/data", "decisions/*", "ledger/[!c]*")
-        for p in run.glob(f"{kind}/*.parquet")
-    }
-    shards = {p.relative_to(run).as_posix() for p in run.glob("shards/[!c]*/[0-9]*")}
+    patterns = ("pool/*/data/*", "decisions/*/*.parquet", "ledger/[!c]*/*", "shards/[!c]*/[0-9]*")
+    data = {path.relative_to(run).as_posix() for pattern in patterns for path in run.glob(pattern)}
     assert {path for commit in found.inventory.commits.values() for path, _ in commit.files} == data
 
 
