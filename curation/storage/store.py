@@ -12,6 +12,7 @@ from typing import IO, Any
 from fsspec.implementations.local import LocalFileSystem
 
 from curation.storage.object_files import ObjectFiles, StoredFile, UnfinishedUpload, open_file_system
+from curation.storage.store_failures import naming_full_disks
 
 _UNFINISHED = ".writing-"
 """How files are called while they are written."""
@@ -183,17 +184,18 @@ class Store:
     @contextlib.contextmanager
     def _open_write_local(self, path: str) -> Iterator[IO[bytes]]:
         target = self.locate(path)
-        temporary = self._temporary_beside(target)
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        with naming_full_disks(target):
+            temporary = self._temporary_beside(target)
+            try:
+                with open(temporary, "xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, target)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+                raise
 
     def _temporary_beside(self, target: str) -> str:
         folder, name = os.path.split(target)
@@ -220,7 +222,10 @@ class Store:
 
     def _link_if_absent(self, path: str, data: bytes) -> bool:
         target = self.locate(path)
-        temporary = self._temporary_beside(target)
+        with naming_full_disks(target):
+            return self._link_once(self._temporary_beside(target), target, data)
+
+    def _link_once(self, temporary: str, target: str, data: bytes) -> bool:
         try:
             with open(temporary, "xb") as file:
                 file.write(data)

@@ -46,6 +46,17 @@ def telling_apart(place: str) -> Iterator[None]:
         raise told_apart(error, place) from error
 
 
+@contextlib.contextmanager
+def naming_full_disks(place: str) -> Iterator[None]:
+    """Raises CurationError where a disk has no room for a file. Any other error passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise CurationError(f"{place}: no room on this disk; make some, then the same command goes on") from error
+
+
 def told_apart(error: BaseException, place: str) -> CurationError:
     """The error of this project for an error of a store."""
     said = " ".join(str(error).split()) or type(error).__name__
