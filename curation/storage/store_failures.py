@@ -12,7 +12,9 @@ from typing import TypeVar
 
 import aiohttp
 import fsspec.exceptions
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
 
 from curation.errors import CurationError, TransientError
 
@@ -26,7 +28,16 @@ _FINAL_NUMBERS = frozenset(
 )
 _PASSING_CODES = frozenset({"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "RequestTimeTooSkewed"})
 """Wrong requests by their status, but it was the way that spoilt them."""
-STORE_ERRORS = (OSError, BotoCoreError, ClientError, aiohttp.ClientError, asyncio.TimeoutError, EOFError)
+_ON_THE_WAY = (HTTPClientError, BotoConnectionError, IncompleteReadError)
+STORE_ERRORS = (
+    OSError,
+    BotoCoreError,
+    ClientError,
+    ResponseParserError,
+    aiohttp.ClientError,
+    asyncio.TimeoutError,
+    EOFError,
+)
 _CONFLICT, _PRECONDITION_FAILED = 409, 412
 
 
@@ -74,7 +85,7 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, PermissionError):
         return False
     if isinstance(error, BotoCoreError):
-        return isinstance(error, HTTPClientError)
+        return isinstance(error, _ON_THE_WAY)
     return not (isinstance(error, OSError) and error.errno in _FINAL_NUMBERS)
 
 

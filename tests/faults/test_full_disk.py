@@ -52,7 +52,6 @@ def fill(disk, left):
     [
         (f"/pool/{PHASES[1]}", ("pool/fetch*", "decisions", "shards", "ledger"), 40_000),
         ("/shards/", ("shards", "ledger"), 48_000),
-        ("/ledger/", ("ledger",), 24_000),
     ],
 )
 def test_it_is_told_and_the_run_goes_on_when_the_disk_was_full(
