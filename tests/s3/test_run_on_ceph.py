@@ -4,12 +4,13 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import polars as pl
 import pytest
 from ceph import BUCKET
-from picture_recipes import commits_in, measured_in, record_in, results_in
+from picture_recipes import commits_in, measured_in, record_in, results_in, write_picture_recipe
 from sandbox_runs import REPOSITORY, SEED, Sandbox
 
 from curation.storage.store import Store
@@ -57,7 +58,7 @@ class Runs:
 
 
 def ended(driver):
-    printed, said = driver.communicate(timeout=170)
+    printed, said = driver.communicate(timeout=280)
     assert driver.returncode == 0, said[-4000:]
     return json.loads(printed)
 
@@ -104,7 +105,7 @@ def check_whole(out, undisturbed, orphans=0):
     assert len(commits_in(out)) == len(commits_in(undisturbed))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_on_ray_comes_to_the_same_when_its_driver_was_killed(runs, undisturbed, folder, ray_address):
     store, asked = Store(folder), runs.requests()
 
@@ -114,7 +115,7 @@ def test_a_run_on_ray_comes_to_the_same_when_its_driver_was_killed(runs, undistu
         return len([path for path in files if path.startswith("commits-")]) >= PARTS // 2
 
     driver = runs.start(folder, ray_address)
-    limit = time.monotonic() + 150
+    limit = time.monotonic() + 280
     while not half_is_fetched():
         assert driver.poll() is None, driver.stderr.read()[-4000:]
         assert time.monotonic() < limit, "the run did not come so far"
@@ -129,23 +130,38 @@ def test_a_run_on_ray_comes_to_the_same_when_its_driver_was_killed(runs, undistu
     assert len([path for path in done_again if not path.endswith("robots.txt")]) <= WORKERS * PART_ROWS
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A recipe that needs no web and no model, and the folder of its run on a local disk."""
+    folder = tmp_path_factory.mktemp("pictures")
+    recipe = write_picture_recipe(folder)
+    ended(start_pictures(recipe, folder / "run"))
+    return recipe, folder / "run"
+
+
+def start_pictures(recipe, out):
+    words = [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out), "--runner", "in-process", "--json"]
+    return subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.mark.timeout(300)
-def test_no_harm_is_done_when_two_drivers_write_to_one_folder(runs, undisturbed, folder):
-    drivers = [runs.start(folder), runs.start(folder)]
+def test_no_harm_is_done_when_two_drivers_write_to_one_folder(pictures, folder):
+    recipe, undisturbed = pictures
+    drivers = [start_pictures(recipe, folder) for _ in range(2)]
     told = [ended(driver) for driver in drivers]
     assert told[0] == told[1]
     check_whole(folder, undisturbed)
 
 
 @pytest.mark.timeout(300)
-def test_a_run_goes_on_anywhere_when_it_was_copied(web, listed, undisturbed, folder, tmp_path, capsys):
-    local = Runs(web, str(listed))
+def test_a_run_goes_on_anywhere_when_it_was_copied(pictures, folder, tmp_path, capsys):
+    recipe, undisturbed = pictures
     assert main(["copy", str(undisturbed), f"{folder}/first"]) == 0
     assert main(["copy", f"{folder}/first", f"{folder}/second"]) == 0
     assert main(["copy", f"{folder}/second", str(tmp_path / "back")]) == 0
     for out in (f"{folder}/second", str(tmp_path / "back")):
         check_whole(out, undisturbed)
-        local.run(out)
+        ended(start_pictures(recipe, out))
         assert measured_in(out) == {}
         assert record_in(out).shards == record_in(undisturbed).shards
     capsys.readouterr()
@@ -153,5 +169,16 @@ def test_a_run_goes_on_anywhere_when_it_was_copied(web, listed, undisturbed, fol
     Store(f"{folder}/second").write_bytes(name, b"damaged")
     assert main(["verify", f"{folder}/second", "--repair"]) == 0
     assert capsys.readouterr().out.startswith(f"{name}: 7 bytes, not ")
-    local.run(f"{folder}/second")
+    ended(start_pictures(recipe, f"{folder}/second"))
     check_whole(f"{folder}/second", undisturbed)
+
+
+@pytest.mark.timeout(300)
+def test_a_model_is_the_same_when_it_is_trained_from_the_store(pictures, folder, tmp_path):
+    _, undisturbed = pictures
+    assert main(["copy", str(undisturbed), folder]) == 0
+    quick = ["--preset", "demo", "--set", "steps=2", "--set", "batch_size=8", "--set", "data.streams=2"]
+    assert main(["train", folder, "--out", f"{folder}-model", *quick]) == 0
+    assert main(["train", str(undisturbed), "--out", str(tmp_path / "model"), *quick]) == 0
+    weights = "model/open_clip_model.safetensors"
+    assert Store(f"{folder}-model").read_bytes(weights) == (tmp_path / "model" / weights).read_bytes()

@@ -60,7 +60,7 @@ def test_it_is_worth_another_try_when_it_may_pass(error):
 
 @pytest.mark.parametrize("error", FINAL, ids=repr)
 def test_it_is_not_asked_again_when_that_cannot_help(error):
-    with pytest.raises(CurationError, match="the store refuses: .*see to credentials and rights") as caught:
+    with pytest.raises(CurationError, match=r"the store refuses: .*see to credentials and rights") as caught:
         raising(error)
     assert not isinstance(caught.value, TransientError)
 
