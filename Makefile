@@ -9,8 +9,8 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe \
-	bench-select bench-balance bench-semantic bench-whatif bench-engine bench-scaling constraints clean
+.PHONY: install demo test test-s3 test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch \
+	bench-dedupe bench-select bench-balance bench-semantic bench-whatif bench-engine bench-scaling constraints clean
 
 install: $(INSTALLED)
 
@@ -24,9 +24,14 @@ demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
 test: install
-	$(BIN)/python -m pytest --ignore tests/faults --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/s3 --ignore tests/cluster --numprocesses $(TEST_PROCESSES) --dist loadfile \
+		--no-loadscope-reorder $(TEST_ARGS)
 
-test-faults: install ## clusters of several nodes that come and go; not part of `make test`
+test-s3: install ## whole runs against a real object store: Ceph, from Debian's packages
+	tests/s3/install_ceph.sh
+	$(BIN)/python -m pytest tests/s3 $(TEST_ARGS)
+
+test-faults: install ## what kills, breaks and lies: workers, nodes, drivers, disks, stores; minutes
 	$(BIN)/python -m pytest tests/faults --numprocesses 0 $(TEST_ARGS)
 
 test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes

@@ -18,6 +18,7 @@ from jobs import (
     status,
     submit,
     train,
+    upkeep,
     versions,
     whatif,
 )
@@ -31,8 +32,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="curation", description="From a list of URLs to curated image-text shards to an evaluated model, on Ray."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=PassingParser)
-    modules = (curate, presets, status, inspect, whatif, versions, remove, train, evaluate, submit, cluster_jobs, demo)
-    for module in modules:
+    looking = (curate, presets, status, inspect, whatif, versions)
+    for module in (*looking, remove, upkeep, train, evaluate, submit, cluster_jobs, demo):
         module.add_parsers(commands)
     return parser
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
@@ -281,7 +282,7 @@ def _announce(resources: ResourcePlan) -> None:
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
     """The end of a run as JSON values."""
     # Not by run.json: another driver on the folder may have begun a run since.
-    ledger = scan_ledger(Store(out), result.ledger)
+    ledger = scan_ledger(Store(out), result.ledger, ceil(result.rows / recipe.run.part_rows))
     funnel = make_funnel(ledger, [step.config.step_name for step in recipe.steps])
     return {
         "rows_in": funnel.rows_in,

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from curation.runtime.secret_names import secret_values
@@ -24,7 +23,7 @@ def add_parsers(commands: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `evaluate`, shared with the Ray job."""
     parser.add_argument("model", metavar="MODEL", help="such as local-dir:DIR/model, embedded:clip or ViT-B-32/openai")
-    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER", help="evaluation shards")
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="evaluation shards, any fsspec path")
     parser.add_argument("--pool", type=int, default=100, help="candidates in retrieval")
     parser.add_argument("--limit", type=int, help="read so many samples at most")
     parser.add_argument("--batch-size", type=int, default=128)

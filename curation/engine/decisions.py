@@ -25,6 +25,7 @@ from curation.engine.remembered import Remembered
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_column_pieces, write_columns
 from curation.storage.layout import REMEMBERED, DecisionLayout
+from curation.storage.stored_records import read_record
 from schemas.columns import nullable_schema_of
 from schemas.records import DecisionCommit
 
@@ -32,7 +33,7 @@ from schemas.records import DecisionCommit
 def read_decision(lineage: Lineage, layout: DecisionLayout) -> DecisionCommit | None:
     """The commit of a decision, None where it was not made yet."""
     try:
-        return DecisionCommit.model_validate_json(lineage.store.read_bytes(layout.commit))
+        return read_record(lineage.store, layout.commit, DecisionCommit)
     except FileNotFoundError:
         return None
 

@@ -32,11 +32,15 @@ class DeliveryOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Writes and commits one unit."""
+        store = self._lineage.store
         rows = self._rows_of(unit)
+        if store.exists(self._layout.commit(unit)):
+            # Another driver has done it since the run looked, or the listing it went by was not up to date.
+            return Handover(report=UnitReport(unit=unit, rows_in=len(rows), kept=len(rows)))
         content = self._content(rows)
-        files = self._sink.write(unit, content, self._lineage.store.child(self._layout.folder))
+        files = self._sink.write(unit, content, store.child(self._layout.folder))
         commit = UnitCommit(unit=unit, files=tuple(files))
-        self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
+        store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
         size = sum(file.size_bytes for file in files)
         return Handover(
             report=UnitReport(unit=unit, rows_in=len(rows), rows_measured=len(rows), kept=len(rows), bytes_written=size)

@@ -13,7 +13,7 @@ from curation.engine.part_commit import count_ends
 from curation.engine.stage_chain import END_COLUMNS
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.column_groups import write_columns
-from curation.storage.layout import UnitsLayout, unit_name
+from curation.storage.layout import UnitsLayout, ledger_file
 from schemas.columns import COLUMNS, Role
 from schemas.outcomes import FailureReason, Outcome
 from schemas.records import UnitCommit, UnitReport
@@ -31,7 +31,7 @@ class LedgerOperator(Operator):
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Writes and commits the ledger of one part."""
         ledger = self.ledger_of(unit)
-        file = write_columns(self._lineage.store.child(self._layout.folder), f"part-{unit_name(unit)}.parquet", ledger)
+        file = write_columns(self._lineage.store.child(self._layout.folder), ledger_file(unit), ledger)
         commit = UnitCommit(unit=unit, files=(file,))
         self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
         rejected, failed = count_ends(ledger)

@@ -36,6 +36,17 @@ def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
     return commit_part(work, part, earlier, done=None)
 
 
+def report_committed(work: PhaseWork, part: int) -> UnitReport | None:
+    """The report of a part that has been committed since the run looked, None where none has.
+
+    Another driver may have done so, or the listing that the run went by was not up to date.
+    """
+    if work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part) is None:
+        return None
+    rows = work.lineage.live_rows(part)
+    return _report(_winner(work, part, rows), len(rows), None, {})
+
+
 def commit_part(
     work: PhaseWork,
     part: int,

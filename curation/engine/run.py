@@ -45,6 +45,7 @@ from curation.storage.layout import (
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
+from curation.storage.stored_records import read_records
 from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
 
 LIGHT_ROWS = {
@@ -268,11 +269,11 @@ class Run:
     def _unit_files(self, layout: UnitsLayout, units: int) -> list[list[FileRecord]]:
         """The files of each unit. Their commits are read many at a time: there may be tens of thousands."""
         paths = [layout.commit(unit) for unit in range(units)]
-        documents = self.store.read_many(paths)
-        gone = [path for path, document in zip(paths, documents, strict=True) if document is None]
+        commits = read_records(self.store, paths, UnitCommit)
+        gone = [path for path in paths if path not in commits]
         if gone:
             raise CorruptionError(f"{self.store.locate(gone[0])}: was committed but is gone (and {len(gone) - 1} more)")
-        return [list(UnitCommit.model_validate_json(document).files) for document in documents if document is not None]
+        return [list(commits[path].files) for path in paths]
 
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
 
 _PARTITION = "partition"
@@ -61,7 +62,12 @@ class LocalPartitions:
             return
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
             for file in files:
-                yield function(pl.read_parquet(file, glob=False))
+                yield function(read_partition(self._workspace, file))
+
+
+def read_partition(workspace: Store, file: str) -> pl.DataFrame:
+    """One of the files of `WrittenPartitions`."""
+    return pl.read_parquet(file, glob=False, **polars_access(workspace))
 
 
 class WrittenPartitions:
@@ -97,7 +103,7 @@ class WrittenPartitions:
             approximate_bytes_per_file=None,
             file_path_provider=lambda args: f"{args.partition_keys[_PARTITION][0]:05d}.parquet",
         )
-        self._frame.sink_parquet(scheme, mkdir=local)
+        self._frame.sink_parquet(scheme, mkdir=local, **polars_access(self._store))
         return [self._store.address(file) for file in self._store.list("")]
 
     def _delete(self) -> None:

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from curation.errors import CurationError
 from curation.masking import known_values, mask_process, remember
-from curation.runtime.partitions import WrittenPartitions
+from curation.runtime.partitions import WrittenPartitions, read_partition
 from curation.runtime.secrets import Lender
 from curation.storage.store import Store
 
@@ -53,8 +53,8 @@ class RayPartitions:
         # A process has its limit to the end of its life: it gets no other task.
         task = ray.remote(num_cpus=1, max_calls=1, max_retries=3)(_apply)
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
-            masked = known_values()
-            pending = [task.remote(function, file, self._memory_bytes, self._lender, masked) for file in files]
+            more = (self._workspace, self._memory_bytes, self._lender, known_values())
+            pending = [task.remote(function, file, *more) for file in files]
             while pending:
                 yield _done(pending.pop(0), self._memory_bytes)
 
@@ -75,6 +75,7 @@ def _done(task: Any, memory_bytes: int) -> pl.DataFrame:
 def _apply(
     function: Callable[[pl.DataFrame], pl.DataFrame],
     file: str,
+    workspace: Store,
     memory_bytes: int,
     lender: Lender | None,
     masked: Sequence[str],
@@ -84,4 +85,4 @@ def _apply(
     if lender is not None:
         lender.take()
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    return function(pl.read_parquet(file, glob=False))
+    return function(read_partition(workspace, file))

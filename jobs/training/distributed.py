@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import RecipeError, TransientError
+from jobs.shard_folders import is_url
 from jobs.training.config import TrainConfig
 from jobs.training.loop import TrainResult, claim_folder, run_loop
 from jobs.training.streams import list_shards
@@ -49,7 +50,7 @@ def train_distributed(
 
     if config.data.streams % workers:
         raise RecipeError(f"data.streams is {config.data.streams}: {workers} processes need a multiple of {workers}")
-    found = [str(Path(path).absolute()) for path in list_shards(shards)]
+    found = [path if is_url(path) else str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
     job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json"), "lender": _lender(secrets)}
