@@ -139,9 +139,26 @@ def pictures(tmp_path_factory):
     return recipe, folder / "run"
 
 
-def start_pictures(recipe, out):
-    words = [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out), "--runner", "in-process", "--json"]
+def start_pictures(recipe, out, ray_address=None):
+    where = ["--address", ray_address] if ray_address else ["--runner", "in-process"]
+    words = [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out), "--json", *where]
     return subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.timeout(600)
+def test_no_commit_is_lost_when_the_driver_on_ray_was_killed(pictures, folder, ray_address):
+    recipe, undisturbed = pictures
+    driver = start_pictures(recipe, folder, ray_address)
+    while len([path for path in commits_in(folder) if FETCH in path]) < 2:
+        assert driver.poll() is None, driver.stderr.read()[-4000:]
+        time.sleep(0.1)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    before = commits_in(folder)
+    ended(start_pictures(recipe, folder, ray_address))
+    done = {int(path.rpartition("/")[2].removesuffix(".json")) for path in before if FETCH in path}
+    assert not done & measured_in(folder).get(FETCH, set())
+    check_whole(folder, undisturbed, orphans=2 * WORKERS)
 
 
 @pytest.mark.timeout(300)
