@@ -90,12 +90,20 @@ class RayCluster:
 
     def _has_job_server(self):
         try:
-            return "ray_version" in self.asked("/api/version")
+            return "ray_version" in self._asked_once("/api/version")
         except OSError:
             return False
 
     def asked(self, path):
-        """The JSON document that the dashboard has at a path."""
+        """The JSON document that the dashboard has at a path; on a busy machine it does not answer every time."""
+        for _ in range(10):
+            try:
+                return self._asked_once(path)
+            except OSError:
+                time.sleep(2)
+        return self._asked_once(path)
+
+    def _asked_once(self, path):
         request = urllib.request.Request(f"{self.address}{path}", headers={"Authorization": f"Bearer {self.token}"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
