@@ -28,6 +28,8 @@ from jobs.bench.process_tree import Cost, cost_of
 from jobs.exit_codes import ExitCode, exit_code_of
 
 _PROCESSES = 2
+_RESOURCES = json.dumps({"CPU": _PROCESSES, "GPU": 1})
+"""What Ray is told that this machine has: the GPU is promised to no-op stages and never used."""
 _START_PARTS = 2
 _START_PART_ROWS = 20
 _ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +75,7 @@ def _no_op(form: str, parts: int, out: Path) -> dict[str, Any]:
     shutil.rmtree(run, ignore_errors=True)
     figures.unlink(missing_ok=True)
     module = ["-m", "jobs.bench.engine_child", form, str(parts), "--out", str(run), "--figures", str(figures)]
-    cost = _cost([sys.executable, *module], out, "no-op.log")
+    cost = _cost([sys.executable, *module], out, "no-op.log", {"RAY_OVERRIDE_RESOURCES": _RESOURCES})
     told = {"form": form, **json.loads(figures.read_text(encoding="utf-8")), "all_cpu_s": round(cost.cpu_s, 1)}
     _say(told)
     shutil.rmtree(run)
@@ -201,8 +203,8 @@ def _bare(recipe: Path, out: Path) -> None:
             raise RuntimeError(f"the bare loop failed: see {out / 'bare.log'}")
 
 
-def _cost(command: Sequence[str], out: Path, log: str) -> Cost:
-    return cost_of(command, _workplace(out), _environment(), out / log)
+def _cost(command: Sequence[str], out: Path, log: str, environment: Mapping[str, str] | None = None) -> Cost:
+    return cost_of(command, _workplace(out), {**_environment(), **(environment or {})}, out / log)
 
 
 def _workplace(out: Path) -> Path:

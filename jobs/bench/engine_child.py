@@ -10,8 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import ray
-
 from curation.engine.events import ItemStart, Listeners
 from curation.engine.metrics import MetricsStream
 from curation.engine.run import Run
@@ -73,7 +71,10 @@ def run(form: str, parts: int, part_rows: int, out: Path) -> PhaseClock:
     store = Store(str(out))
     clock = PhaseClock()
     runner = RayRunner(recipe.run.max_tries)
-    Run(recipe, make_plan(recipe), store, runner, Listeners(clock, MetricsStream(store, "bench"))).execute()
+    try:
+        Run(recipe, make_plan(recipe), store, runner, Listeners(clock, MetricsStream(store, "bench"))).execute()
+    finally:
+        runner.close()
     return clock
 
 
@@ -86,8 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--figures", type=Path, required=True)
     args = parser.parse_args(argv)
-    # A GPU is promised and never used.
-    ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     clock = run(args.form, args.parts, args.part_rows, args.out)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     begin = time.monotonic()
@@ -107,7 +106,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "resumed_s": round(resumed_s, 2),
     }
     args.figures.write_text(json.dumps(figures), encoding="utf-8")
-    ray.shutdown()
     return 0
 
 
