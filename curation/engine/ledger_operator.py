@@ -34,7 +34,7 @@ class LedgerOperator(Operator):
         file = write_columns(self._lineage.store.child(self._layout.folder), ledger_file(unit), ledger)
         commit = UnitCommit(unit=unit, files=(file,))
         self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
-        rejected, failed = count_ends(ledger)
+        rejected, failed = count_ends([ledger])
         return Handover(
             report=UnitReport(
                 unit=unit,

@@ -65,9 +65,7 @@ def commit_part(
         TransientError: A run beside this one committed other rows of the part while it was measured.
     """
     store, layout, rows = work.store, work.layout, earlier.rows
-    revisited = None
-    if done is not None:
-        done, revisited = settle(work, earlier, done)
+    done, revisited = (None, None) if done is None else settle(work, earlier, done)
     measured = np.isin(rows, done["row"].to_numpy()) if done is not None else np.zeros(len(rows), dtype=bool)
     if not (measured | earlier.known).all():
         raise TransientError(f"part {part} of {work.phase.name}: another run worked on it too, so it is measured again")
@@ -79,7 +77,7 @@ def commit_part(
         ends.append(done.select(_ENDS))
         written = write_columns(store, layout.data(part, uuid.uuid4().hex[:12]), done)
         files.append(PoolFile(**written.model_dump(), revisit=work.revisit))
-    rejected, failed = count_ends(pa.concat_tables(ends)) if ends else ({}, {})
+    rejected, failed = count_ends(ends)
     commit = PartCommit(
         part=part,
         rows_in=len(rows),
@@ -122,7 +120,7 @@ def _winner(work: PhaseWork, part: int, rows: np.ndarray) -> PartCommit:
     if commit is None:
         raise TransientError(f"part {part} of {work.phase.name}: its commit was there and cannot be read")
     if commit.rejected is None:
-        rejected, failed = count_ends(work.lineage.ends(item, part, rows, _ENDS))
+        rejected, failed = count_ends([work.lineage.ends(item, part, rows, _ENDS)])
         commit = commit.model_copy(update={"rejected": rejected, "failed": failed})
     return commit
 
@@ -156,11 +154,11 @@ def _ordered(done: pa.Table, columns: Sequence[str]) -> pa.Table:
     return done.select(["row", "key", *columns])
 
 
-def count_ends(ends: pa.Table) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows rejected by rule, and failed by reason, of a table with `outcome` and `reason`."""
+def count_ends(ends: Sequence[pa.Table]) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows rejected by rule, and failed by reason, of tables with `outcome` and `reason`."""
     counts: list[dict[str, int]] = []
     for outcome in (Outcome.REJECTED, Outcome.FAILED):
-        chosen = ends.filter(pc.equal(ends["outcome"], outcome.value))
-        values = pc.value_counts(chosen["reason"]).to_pylist()
+        chosen = [table.filter(pc.equal(table["outcome"], outcome.value))["reason"].combine_chunks() for table in ends]
+        values = pc.value_counts(pa.chunked_array(chosen, pa.string())).to_pylist()
         counts.append({str(value["values"]): int(value["counts"]) for value in values})
     return counts[0], counts[1]

@@ -34,6 +34,8 @@ def join_or_start_ray(address: str | None, *, log_to_driver: bool = False, metri
     """
     # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    # Nobody is told what runs here, unless its owner says so.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if address == "local":

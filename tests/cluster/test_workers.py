@@ -8,8 +8,9 @@ import ray
 
 from curation.contracts.resources import Resources
 from curation.engine.operator import Handover, Operator
-from curation.plan.placement import Pool
-from curation.runtime.ray_data import RayRunner, _Crew, _placing, cluster_nodes
+from curation.plan.placement import Placed
+from curation.runtime.ray_data import RayRunner, _Crew, _placing
+from curation.runtime.ray_nodes import cluster_nodes
 from schemas.records import UnitReport
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ray_address")]
@@ -42,8 +43,8 @@ def anywhere():
 
 def test_a_worker_keeps_off_nodes_when_they_are_meant_for_others():
     (node,) = cluster_nodes()
-    off_others = _placing(_Crew(Knows(), Pool(1, avoids=("f" * 56, "0" * 56)), {}))
-    off_this = _placing(_Crew(Knows(), Pool(1, avoids=(node.node_id,)), {}))
+    off_others = _placing(_Crew(Knows(), Placed(1, avoids=("f" * 56, "0" * 56)), 1, {}))
+    off_this = _placing(_Crew(Knows(), Placed(1, avoids=(node.node_id,)), 1, {}))
 
     assert ray.get(anywhere.options(**off_others).remote()) == node.node_id
     waiting = anywhere.options(**off_this).remote()

@@ -260,7 +260,7 @@ def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted
     command = [sys.executable, "-m", "jobs.curate", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 120
-        while len(list(out.glob("pool/text_rules-*/commits-*/*.json"))) < 5 and time.monotonic() < deadline:
+        while len(list(out.glob("pool/text_rules-*/commits-*/[0-9]*.json"))) < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         printed, complaint = process.communicate(timeout=60)
@@ -268,7 +268,7 @@ def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted
     assert complaint.endswith("interrupted; everything committed is kept, the same command goes on from there\n")
     assert "Traceback" not in complaint
     assert open_run(str(out))[1].state == "interrupted"
-    committed = {path: path.read_bytes() for path in out.glob("pool/*/commits-*/*.json")}
+    committed = {path: path.read_bytes() for path in out.glob("pool/*/commits-*/[0-9]*.json")}
     assert 5 <= len(committed) < 250
     assert not list(out.rglob(".writing-*"))
     assert main(["run", *arguments]) == 0

@@ -33,7 +33,7 @@ def test_entries_are_the_same_when_a_list_comes_in_any_form(tmp_path):
     [
         ("a.csv", "red", "a.csv: is no list of entries; give a .txt, .json or .parquet file"),
         ("a.txt", "\n \n", "a.txt: has no entries, so no row could stay"),
-        ("a.txt", b"\xff\xfe", "a.txt: 'utf-8' codec can't decode"),
+        ("a.txt", b"\xff\xfe", "a.txt:1: cannot be read: it is not UTF-8"),
         ("a.json", "[1]", "a.json: is neither a list of texts nor an object whose keys are the entries"),
         ("a.json", '"red"', "a.json: is neither a list of texts nor an object whose keys are the entries"),
         ("a.json", "[", "a.json: Expecting value"),

@@ -13,7 +13,7 @@ from curation.engine.beside_vectors import beside_vectors
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.live_rows import live_frame
 from curation.errors import CurationError, RecipeError
-from curation.plan.fingerprints import Fingerprints
+from curation.plan.fingerprints import Fingerprints, Layout
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import DecisionLayout
 
@@ -182,7 +182,7 @@ def test_nothing_is_committed_when_a_file_that_was_read_is_another_by_then(tmp_p
     run = measured(tmp_path / "run")
     phase, decision = run.plan.items[0], run.plan.items[1]
     decision = replace(decision, exchange=Reads(decision.exchange.config))
-    prints = Fingerprints(run.plan, "layout")
+    prints = Fingerprints(run.plan, Layout("parts", "rows"))
     prints.end_phase(prints.phase(phase), ())
     layout = DecisionLayout("threshold", prints.decision(decision))
     refused = pytest.raises(CurationError, match=r"^step threshold: a file that it reads was changed")

