@@ -28,7 +28,9 @@ def ray_address():
 
     # Its workers would be nicer than the tests that run beside them, and the last to be done.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as Ray spells it
-    context = ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    # Never one that somebody else has left running on this machine.
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    context = ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
     yield context.address_info["gcs_address"]
     ray.shutdown()
 
