@@ -89,7 +89,7 @@ def test_every_unit_is_done_once_when_the_first_ones_are_run_apart_to_learn_what
 
 def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
     class Greedy:
-        name = "greedy"
+        name, steps, costs = "greedy", (), {}
         resources = Resources(cpus=10_000)
 
     with pytest.raises(PlanError, match="needs 10000 CPUs"):
