@@ -29,6 +29,15 @@ def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
     return commit_part(work, part, earlier, done=None)
 
 
+def report_of_committed(work: PhaseWork, part: int) -> UnitReport | None:
+    """Tells of a part that has a commit by now; None where it has none.
+
+    A run beside this one may have made it since the phase began, or a try that died before it could tell.
+    """
+    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
+    return None if commit is None else _report(work, commit, work.lineage.live_rows(part), None, {})
+
+
 def commit_part(
     work: PhaseWork,
     part: int,

@@ -13,7 +13,7 @@ from curation.contracts.shared import SharedLink, SharedSpec
 from curation.contracts.stage import Stage, earlier_name
 from curation.engine.earlier_rows import EarlierRows, earlier_rows
 from curation.engine.operator import Handover, Operator
-from curation.engine.part_commit import commit_part
+from curation.engine.part_commit import commit_part, report_of_committed
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
 
@@ -82,6 +82,8 @@ class PhaseOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Measures what is missing of a part and commits it."""
+        if self._first and (report := report_of_committed(self._work, unit)):
+            return Handover(report=report)
         # Between the first worker and the last one, another run may have committed some of the rows.
         earlier = self._earlier(unit) if self._first or self._last else None
         if earlier is not None and self._first:

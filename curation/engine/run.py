@@ -94,6 +94,7 @@ class Run:
     _quarantined: list[tuple[str, int]] = field(default_factory=list)
     _record: RunRecord | None = None
     _revisited: Revisited = field(default_factory=Revisited)
+    _from_the_end: bool = False
 
     def execute(self) -> RunResult:
         """Does whatever is not committed yet.
@@ -112,6 +113,7 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_fingerprint(index.fingerprint, settings.part_rows)
         revisits = self._revisits(layout)
+        self._from_the_end = self._began_before()
         self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
@@ -147,6 +149,14 @@ class Run:
         if self.request is not None:
             revisits.request(self.request)
         return revisits
+
+    def _began_before(self) -> bool:
+        """Whether a run of the folder has not ended: it was killed, or goes on at this moment."""
+        try:
+            return RunRecord.model_validate_json(self.store.read_bytes(RUN_RECORD)).state == "running"
+        except (FileNotFoundError, ValueError):
+            # Nothing hangs on an older record but the order of the work, and it is about to be replaced.
+            return False
 
     def interrupted(self) -> None:
         """Notes that the run was ended on purpose; everything committed is kept."""
@@ -271,6 +281,9 @@ class Run:
         begin = time.monotonic()
         done = committed_units(self.store.list(item.commits))
         missing = [unit for unit in range(item.units) if unit not in done]
+        if self._from_the_end:
+            # A run that goes on beside this one works from the start: the two meet, and skip what the other has done.
+            missing.reverse()
         failed: list[int] = []
         self.listener.item_started(ItemStart(item.kind, item.name, item.units, item.units - len(missing)))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +105,8 @@ class RayRunner:
         # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         logging.getLogger("ray").setLevel(logging.ERROR)
-        ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        with _own_sigterm_handler():
+            ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._started = True
 
     def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
@@ -141,6 +145,17 @@ class RayRunner:
             ray.shutdown()
             self._started = False
             self._tries = None
+
+
+@contextlib.contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Keeps what the process does at SIGTERM: joining a cluster would have it exit with code 15, nothing noted."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def cluster_resources() -> ClusterResources:
