@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
+.PHONY: install demo test test-faults check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
 	bench-balance bench-semantic bench-whatif constraints clean
 
 install: $(INSTALLED)
@@ -24,7 +24,10 @@ demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
 test: install
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest --ignore tests/faults --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+
+test-faults: install ## clusters of several nodes that come and go; not part of `make test`
+	$(BIN)/python -m pytest tests/faults --numprocesses 0 $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from jobs import curate, demo, evaluate, inspect, presets, remove, train, versions, whatif
+from jobs import curate, demo, evaluate, inspect, presets, remove, status, train, versions, whatif
 from jobs.exit_codes import exit_code_of
 
 
@@ -17,7 +17,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="curation", description="From a list of URLs to curated image-text shards to an evaluated model, on Ray."
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (curate, presets, inspect, whatif, versions, remove, train, evaluate, demo):
+    for module in (curate, presets, status, inspect, whatif, versions, remove, train, evaluate, demo):
         module.add_parsers(commands)
     return parser
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from curation.console.progress import LiveProgress, PlainProgress
 from curation.engine.events import Listener, Listeners
+from curation.engine.meters import MeteredEvents
 from curation.engine.metrics import MetricsStream
 from curation.engine.revisits import REFRESH, RevisitRequest, check_request, retry_request
 from curation.engine.run import Run, RunResult
@@ -20,11 +22,16 @@ from curation.ledger.funnel import make_funnel
 from curation.ledger.open_run import scan_ledger
 from curation.plan.checks import checked_plan
 from curation.plan.phases import Phase, Plan
+from curation.plan.pools import ResourcePlan
 from curation.recipe.load import load_recipe
 from curation.recipe.model import Recipe
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.store import Store
+from curation.tracing.exporters import check_destination
+from curation.tracing.traced_events import TracedEvents
+from curation.tracing.traced_operator import TracedOperator
 from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.resources import add_cluster_arguments, asked_resources, resource_text, resource_values
 from jobs.revisit_report import revisit_summary, revisit_text
 from stages.catalogue import CATALOGUE
 
@@ -38,6 +45,7 @@ def add_parsers(commands: Any) -> None:
     """Adds `plan` and `run` to the command line."""
     plan = commands.add_parser("plan", help="check a recipe and show what it would do; starts nothing")
     _add_recipe(plan)
+    add_cluster_arguments(plan)
     plan.set_defaults(command=plan_command)
     run = commands.add_parser("run", help="carry out a recipe, or go on where an earlier run was left")
     add_run_arguments(run)
@@ -56,6 +64,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, any fsspec path")
     parser.add_argument("--runner", choices=["ray", "in-process"], default="ray")
     parser.add_argument("--address", help="Ray cluster to join; default: RAY_ADDRESS, or one on this machine")
+    parser.add_argument(
+        "--trace", metavar="PLACE", help="otlp://HOST:4318 or a file; in place of the recipe's run.trace"
+    )
+    parser.add_argument("--metrics-port", type=int, help="port of a Ray of this run's own for Prometheus to ask")
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
         "--retry-failed",
@@ -76,7 +88,14 @@ def plan_command(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
     plan = checked_plan(recipe)
     description = describe_plan(recipe, plan)
-    sys.stdout.write(json.dumps(description, indent=1) + "\n" if args.json else _plan_text(description))
+    resources = asked_resources(args, recipe, plan)
+    if args.json:
+        described = {**description, "resources": resource_values(resources) if resources else None}
+        sys.stdout.write(json.dumps(described, indent=1) + "\n")
+    else:
+        sys.stdout.write(_plan_text(description) + (resource_text(resources) if resources else ""))
+    if resources:
+        resources.check()
     return ExitCode.DONE
 
 
@@ -118,7 +137,16 @@ def run_command(args: argparse.Namespace) -> int:
     live = sys.stderr.isatty() and not args.json
     progress = LiveProgress(Console(stderr=True)) if live else PlainProgress(sys.stderr)
     try:
-        result = curate(recipe, plan, args.out, args.runner, address=args.address, listener=progress, request=request)
+        result = curate(
+            recipe,
+            plan,
+            args.out,
+            args.runner,
+            address=args.address,
+            listener=progress,
+            request=request,
+            watch=Watch(args.trace, args.metrics_port, _announce),
+        )
     finally:
         if isinstance(progress, LiveProgress):
             progress.stop()
@@ -135,6 +163,21 @@ def _request_of(args: argparse.Namespace) -> RevisitRequest | None:
     return None if args.retry_failed is None else retry_request(args.retry_failed)
 
 
+@dataclass(frozen=True)
+class Watch:
+    """How a run is watched, beside its listener.
+
+    Attributes:
+        trace: Where traces go; None: where the recipe says.
+        metrics_port: Where a Ray of the run's own is asked for its figures.
+        announce: Is told what the run needs of a cluster, before it begins there.
+    """
+
+    trace: str | None = None
+    metrics_port: int | None = None
+    announce: Callable[[ResourcePlan], None] | None = None
+
+
 def curate(
     recipe: Recipe,
     plan: Plan,
@@ -144,32 +187,60 @@ def curate(
     address: str | None = None,
     listener: Listener,
     request: RevisitRequest | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Carries out a plan into a folder; what is committed there already is not done again.
 
     Args:
         request: What of it is to be asked for again all the same.
+
+    Raises:
+        RecipeError: Traces cannot go there.
     """
+    watch = watch or Watch()
     store = Store(out)
-    metrics = MetricsStream(store, datetime.now(UTC).strftime("%Y%m%dT%H%M%S"))
-    runner = _make_runner(runner_name, recipe, address)
-    run = Run(recipe, plan, store, runner, Listeners(listener, metrics), request)
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    runner, figures = _make_runner(runner_name, recipe, address, watch.metrics_port)
+    traces = _traces(watch.trace or recipe.run.trace, name, recipe)
+    heard = Listeners(listener, MetricsStream(store, name), *figures, *traces)
+    wrap = TracedOperator if traces else None
+    run = Run(recipe, plan, store, runner, heard, request, watch.announce, wrap)
     try:
         return run.execute()
     except KeyboardInterrupt:
         run.interrupted()
         raise
     finally:
+        for each in traces:
+            each.close()
         runner.close()
 
 
-def _make_runner(name: RunnerName, recipe: Recipe, address: str | None) -> Runner:
+def _make_runner(
+    name: RunnerName, recipe: Recipe, address: str | None, metrics_port: int | None
+) -> tuple[Runner, list[Listener]]:
+    """The runner, and who counts what the driver hears where Prometheus can be told of it."""
     if name == "in-process":
-        return InProcessRunner(recipe.run.max_tries)
+        return InProcessRunner(recipe.run.max_tries), []
     # Importing Ray takes a second that a wrong recipe need not wait for.
     from curation.runtime.ray_data import RayRunner
+    from curation.runtime.ray_meter import RayMeter
 
-    return RayRunner(recipe.run.max_tries, recipe.run.max_workers, address)
+    meter = RayMeter() if recipe.run.metrics else None
+    runner = RayRunner(recipe.run.max_tries, recipe.run.max_workers, address, meter=meter, metrics_port=metrics_port)
+    return runner, [MeteredEvents(meter)] if meter else []
+
+
+def _traces(destination: str | None, name: str, recipe: Recipe) -> list[TracedEvents]:
+    if destination is None:
+        return []
+    check_destination(destination)
+    return [TracedEvents(destination, name, recipe.name)]
+
+
+def _announce(resources: ResourcePlan) -> None:
+    sys.stderr.write(resource_text(resources))
+    sys.stderr.flush()
 
 
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Looks into a run: `curation status`, `funnel`, `explain` and `query`."""
+"""Looks into a run: `curation funnel`, `explain` and `query`."""
 
 from __future__ import annotations
 
@@ -16,89 +16,30 @@ from rich.table import Table
 from curation.errors import RecipeError
 from curation.ledger.explain import explain, verdict_line
 from curation.ledger.funnel import Funnel, make_funnel
-from curation.ledger.open_run import find_version, open_ledger, open_run
+from curation.ledger.open_run import find_version, open_ledger
 from curation.ledger.query import query
 from curation.recipe.yaml_document import parse_yaml
-from curation.removals.records import Removals
-from curation.storage.layout import RECIPE, committed_units, version_recipe
+from curation.storage.layout import RECIPE, version_recipe
 from jobs.exit_codes import ExitCode
-from jobs.revisit_report import revisit_title, revisit_values
-from schemas.records import Removal
 
 _PIPE_WIDTH = 240
 
 
 def add_parsers(commands: Any) -> None:
     """Adds the commands that look into a run."""
-    about = ("folder of the run; DIR#FINGERPRINT: a version of it", "folder of the run")
     for name, command, text in (
-        ("status", status_command, "how far a run is, from what is committed"),
         ("funnel", funnel_command, "how many rows each step let through"),
         ("explain", explain_command, "why a row ended as it did"),
         ("query", query_command, "SQL over the table `ledger`"),
     ):
         parser = commands.add_parser(name, help=text)
-        parser.add_argument("dir", metavar="DIR", help=about[name == "status"])
+        parser.add_argument("dir", metavar="DIR", help="folder of the run; DIR#FINGERPRINT: a version of it")
         if name == "explain":
             parser.add_argument("wanted", metavar="KEY_OR_URL")
         if name == "query":
             parser.add_argument("sql", metavar="SQL")
         parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
         parser.set_defaults(command=command)
-
-
-def status_command(args: argparse.Namespace) -> int:
-    """`curation status`."""
-    store, record = open_run(args.dir)
-    removals = Removals(store)
-    items = []
-    for item in record.items:
-        names = store.list(item.commits)
-        done = int("commit.json" in names) if item.kind == "decision" else len(committed_units(names))
-        items.append(
-            {
-                "kind": item.kind,
-                "name": item.name,
-                "units": item.units,
-                "done": done,
-                "set_aside": list(item.quarantined),
-            }
-        )
-    state = {
-        "recipe": record.recipe,
-        "state": record.state,
-        "revisit": revisit_values(record.revisit) if record.revisit else None,
-        "rows": record.rows,
-        "parts": record.parts,
-        "items": items,
-        "removals": [_removal_values(removal, removals) for removal in removals.known],
-    }
-    if args.json:
-        write_json(state)
-        return ExitCode.DONE
-    console = output_console()
-    again = f" ({revisit_title(record.revisit)})" if record.revisit else ""
-    console.print(f"recipe {record.recipe}: {record.state}{again}, {record.rows:,} rows in {record.parts:,} parts")
-    table = Table("item", "name", "units", "committed", "set aside")
-    for entry in items:
-        table.add_row(
-            entry["kind"], entry["name"], str(entry["units"]), str(entry["done"]), str(len(entry["set_aside"]))
-        )
-    console.print(table)
-    for entry in state["removals"]:
-        told = "" if entry["finished"] else f", begun and not finished: `curation remove {args.dir}` finishes it"
-        console.print(f"removal {entry['number']} of {entry['time']}: {entry['keys']:,} pairs{told}", soft_wrap=True)
-    return ExitCode.DONE
-
-
-def _removal_values(removal: Removal, removals: Removals) -> dict[str, Any]:
-    return {
-        "number": removal.number,
-        "time": removal.time,
-        "reason": removal.reason,
-        "keys": len(removal.keys),
-        "finished": removal not in removals.unfinished,
-    }
 
 
 def funnel_command(args: argparse.Namespace) -> int:

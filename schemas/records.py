@@ -77,6 +77,18 @@ class Revisited(Record):
         )
 
 
+class SourceSlice(Record):
+    """The rows of the source that a part had when it was measured.
+
+    Attributes:
+        rows: How many; the last part of a source may have more of them later.
+        fingerprint: As the source told it.
+    """
+
+    rows: int
+    fingerprint: str
+
+
 class PartCommit(Record):
     """The commit of one part of one phase. Its existence makes the files part of the run.
 
@@ -86,9 +98,13 @@ class PartCommit(Record):
         rows_in: Rows that were alive when the phase began.
         rows_measured: Rows measured for this commit; the others were measured for an earlier one.
         files: What holds the rows, the reused files of earlier commits first.
+        source: The rows of the part. Of these alone the files count any.
         revisit: Number of the newest revisit at the time; none up to it asks for any of the rows again.
         editions: Fingerprint of which rows were measured at which revisit, None where none was since the first.
         revisited: What the revisits came to that this commit carries out.
+        rejected: Rows that ended here, by rule, when the commit was made; None in commits of before they were counted.
+        failed: The same by reason.
+        seconds: Time in each step, for the rows that were measured for this commit.
     """
 
     version: Literal[1] = 1
@@ -96,9 +112,13 @@ class PartCommit(Record):
     rows_in: int
     rows_measured: int
     files: tuple[PoolFile, ...]
+    source: SourceSlice | None = None
     revisit: int = 0
     editions: str | None = None
     revisited: Revisited | None = None
+    rejected: dict[str, int] | None = None
+    failed: dict[str, int] | None = None
+    seconds: dict[str, float] = {}
 
 
 class DecisionCommit(Record):
@@ -212,6 +232,27 @@ class Erased(Record):
     shards: tuple[str, ...] = ()
 
 
+class StepSpan(Record):
+    """When something was done with a unit, for traces.
+
+    Attributes:
+        name: Of the step, or of the operator that does several.
+        operator: Name of the operator of which the step is a part; None of an operator itself.
+        begin: Seconds since 1970, as the worker's clock has it; and the end.
+        worker: Host and process.
+        figures: Rows, bytes, rows ended by reason; seconds it was busy, where it took turns with others.
+        error: Why it failed, None if it did not.
+    """
+
+    name: str
+    operator: str | None = None
+    begin: float
+    end: float
+    worker: str = ""
+    figures: dict[str, float] = {}
+    error: str | None = None
+
+
 class UnitReport(Record):
     """What a worker tells the driver of one part or unit.
 
@@ -224,6 +265,7 @@ class UnitReport(Record):
         revisited: What became of the rows that were asked for again.
         error: Why the unit is not committed, None if it is.
         fatal: The error is corruption: trying again cannot help, and going on would hide it.
+        spans: What was done when, if the run is traced.
     """
 
     unit: int
@@ -237,6 +279,7 @@ class UnitReport(Record):
     revisited: Revisited | None = None
     error: str | None = None
     fatal: bool = False
+    spans: tuple[StepSpan, ...] = ()
 
 
 class RunItem(Record):
@@ -255,8 +298,10 @@ class RunRecord(Record):
     """`run.json`: what the latest run of a folder was, and where its results lie. The commits are the truth.
 
     Attributes:
+        source: Fingerprint of the rows of the source.
         state: `running` also where a driver died: whether one lives cannot be told from a file.
         items: As far as the run has come.
+        waiting: Names of the items that have not begun, in their order.
         ledger: Folder of the ledger, once it is whole.
         shards: Folder of the delivery, once it is whole.
         revisit: The retry or refresh that the run carries out, None where all of them had been carried out before.
@@ -265,10 +310,17 @@ class RunRecord(Record):
     version: Literal[1] = 1
     recipe: str
     state: Literal["running", "finished", "interrupted"]
+    source: str | None = None
     rows: int
     parts: int
     part_rows: int
     items: tuple[RunItem, ...] = ()
+    waiting: tuple[str, ...] = ()
     ledger: str | None = None
     shards: str | None = None
     revisit: Revisit | None = None
+
+    @property
+    def phase_commits(self) -> dict[str, str]:
+        """By the folder of each phase, the folder of its commits."""
+        return {item.folder: item.commits for item in self.items if item.kind == "phase"}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curation.contracts.config import StepConfig
@@ -27,6 +29,18 @@ class ExchangeSpec:
     version: int
     requires: tuple[str, ...]
     adds: tuple[str, ...] = ()
+
+
+class Memory(Protocol):
+    """Keeps arrays from one decision to the next, in the run's folder. Anything in it may be gone at any time."""
+
+    def recall(self, name: str) -> Mapping[str, npt.NDArray[np.generic]] | None:
+        """What was kept last under a name, bit for bit; None where there is nothing."""
+        ...
+
+    def keep(self, name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Keeps arrays in place of what was kept before."""
+        ...
 
 
 class Exchange(ABC):
@@ -60,6 +74,12 @@ class Exchange(ABC):
             RecipeError: It cannot be read.
         """
         return None
+
+    def remember_in(self, memory: Memory) -> None:  # noqa: B027 - most have nothing to remember
+        """Is told before a decision where it may keep what spares the next one work. No verdict depends on it.
+
+        What it keeps says nothing of whose it is: rows come and go, and a takedown empties the memory.
+        """
 
     @abstractmethod
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:

@@ -58,6 +58,14 @@ class Source(ABC):
             RecipeError: The source cannot be read, or lacks a named column.
         """
 
+    def slice_fingerprint(self, index: SourceIndex, start: int, stop: int) -> str:
+        """Fingerprint of rows [start, stop), which is equal only where every column of every row is; reads no rows.
+
+        It tells which parts of a source that has grown were measured before. This one tells it of an unchanged source
+        alone; then rows are told by their keys, where the key covers all that a phase depends on.
+        """
+        return f"{index.fingerprint} {start} {stop}"
+
     @abstractmethod
     def read(self, index: SourceIndex, start: int, stop: int, workspace: Store) -> pa.Table:
         """Rows [start, stop) with the columns of `index.columns`, in memory of the slice alone."""

@@ -32,6 +32,8 @@ class StageSpec:
         revisits: Columns of its own output (`adds`, none of them transient) that it is given back when a
             row is asked for again; see `earlier_values`. `curation run --refresh` asks the phases of such
             stages for all of their rows again.
+        row_seconds: Roughly, how long a worker takes for a row, to size pools until it has been measured; no result
+            hangs on it.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class StageSpec:
     rowwise: bool = False
     decides: bool = False
     revisits: tuple[str, ...] = ()
+    row_seconds: float | None = None
 
 
 _EARLIER = "earlier:"

@@ -20,9 +20,10 @@ from curation.contracts.sink import Sink
 from curation.engine.grouping import decide_on_groups
 from curation.engine.lineage import Lineage
 from curation.engine.live_rows import live_frame, living_keys, rows_of, slices_of_parts
+from curation.engine.remembered import Remembered
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_column_pieces, write_columns
-from curation.storage.layout import DecisionLayout
+from curation.storage.layout import REMEMBERED, DecisionLayout
 from schemas.columns import nullable_schema_of
 from schemas.records import DecisionCommit
 
@@ -55,6 +56,7 @@ def decide(
     """
     name = exchange.config.step_name
     adds = exchange.spec.adds
+    exchange.remember_in(Remembered(lineage.store.child(REMEMBERED)))
     given = live_frame(lineage, exchange.spec.requires)
     if partitions is not None and isinstance(exchange, GroupingExchange):
         judge = partial(decide_on_groups, exchange, given, partitions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from curation.engine.lineage import MeasuredItem
 from curation.engine.phase_work import PhaseWork
+from curation.engine.same_rows import holds_same_rows, same_keys
 from curation.storage.column_groups import read_columns
 from schemas.outcomes import Outcome
 from schemas.records import PartCommit, PoolFile, Revisit, Revisited
@@ -23,7 +24,7 @@ class EarlierRows:
     Attributes:
         rows: The live rows: (n,) int64, ascending.
         files: As the commits name them that count the rows there.
-        held: Rows of each file: all, or, before the first revisit, the live ones.
+        held: Rows of each file: all, or, where none is ever to be left out, the live ones.
         places: Index of the row's file, -1 where it was never measured of its present inputs: (n,) int64.
         asked: Whether a revisit asks for the row again: (n,) bool.
         refreshed: Whether a refresh does: (n,) bool.
@@ -89,23 +90,55 @@ class EarlierRows:
 
 
 def earlier_rows(work: PhaseWork, part: int, rows: np.ndarray) -> EarlierRows:
-    """Looks into the commits of the phase's other scopes, those of the newest revisit first."""
+    """Looks into the commits of the phase's other scopes, those of the newest revisit first.
+
+    Of commits of a source that was another then, rows count whose keys tell that they are the same, where keys tell it.
+    """
     search = _Search(work, part, rows)
-    commits = _newest_first(work, part)
-    revisited = _revisited(work, commits)
-    for commit in commits:
-        for file in commit.files:
+    commits: Iterable[_Found] = _same_first(_found(work, part))
+    revisited = None
+    if work.revisit:
+        every = sorted(commits, key=lambda found: -found.commit.revisit)
+        commits, revisited = every, _revisited(work, [found.commit for found in every])
+    for found in commits:
+        for file in found.commit.files:
             if search.is_complete:
                 return search.found(revisited)
-            search.look_into(file, commit.revisit)
+            search.look_into(file, found)
     return search.found(revisited)
 
 
-def _newest_first(work: PhaseWork, part: int) -> list[PartCommit]:
-    found = (work.lineage.part_commit(MeasuredItem(sibling, ()), part) for sibling in work.siblings)
-    # A run beside this one may be at a later revisit: what it measures was made of other inputs.
-    commits = [commit for commit in found if commit is not None and commit.revisit <= work.revisit]
-    return sorted(commits, key=lambda commit: -commit.revisit)
+@dataclass(frozen=True)
+class _Found:
+    """A commit of another scope.
+
+    Attributes:
+        same: All that it counts are the rows that lie there now; else some may be others.
+    """
+
+    commit: PartCommit
+    same: bool
+
+
+def _found(work: PhaseWork, part: int) -> Iterator[_Found]:
+    for sibling in work.siblings:
+        commit = work.lineage.part_commit(MeasuredItem(sibling, ()), part)
+        # A run beside this one may be at a later revisit: what it measures was made of other inputs.
+        if commit is not None and commit.revisit <= work.revisit:
+            same = holds_same_rows(work.lineage, commit)
+            if same or work.told_by_keys:
+                yield _Found(commit, same)
+
+
+def _same_first(commits: Iterable[_Found]) -> Iterator[_Found]:
+    """In their order: the first may do, so that the others need not be read."""
+    others = []
+    for found in commits:
+        if found.same:
+            yield found
+        else:
+            others.append(found)
+    yield from others
 
 
 def _revisited(work: PhaseWork, commits: Sequence[PartCommit]) -> Revisited | None:
@@ -120,6 +153,7 @@ class _Search:
 
     def __init__(self, work: PhaseWork, part: int, rows: np.ndarray) -> None:
         self._work = work
+        self._part = part
         self._rows = rows
         self._tables: dict[str, pa.Table] = {}
         self._files: list[PoolFile] = []
@@ -135,42 +169,47 @@ class _Search:
     def is_complete(self) -> bool:
         return bool((self._places >= 0).all())
 
-    def look_into(self, file: PoolFile, since: int) -> None:
-        """Notes the rows that a commit counts in the file.
-
-        Args:
-            since: Number of the newest revisit that the commit has carried out.
-        """
-        table = self._read(file)
+    def look_into(self, file: PoolFile, found: _Found) -> None:
+        """Notes the rows that a commit counts in the file."""
+        # Where a file holds what is not to be counted, a new commit must name all of that, rows that are dead included.
+        table = self._read(file, whole=bool(self._work.revisit or file.without or not found.same))
         held = table["row"].to_numpy()
         at = np.searchsorted(self._rows, held)
         alive = at < len(self._rows)
         alive[alive] = self._rows[at[alive]] == held[alive]
         counted = alive & ~np.isin(held, np.array(file.without, np.int64))
+        if not found.same:
+            counted &= same_keys(self._work.lineage, self._part, held, self._keys(file))
         # What is older than its inputs was measured of others; an older commit may still hold what was not.
         counted[counted] = (self._places[at[counted]] < 0) & (file.revisit >= self._inputs[at[counted]])
         chosen = at[counted]
         self._places[chosen] = [known.path for known in self._files].index(file.path)
-        later = [revisit for revisit in self._work.revisits if revisit.number > since]
+        later = [revisit for revisit in self._work.revisits if revisit.number > found.commit.revisit]
         if later and len(chosen):
             self._ask(chosen, table.filter(pa.array(counted)), later)
 
-    def _read(self, file: PoolFile) -> pa.Table:
-        if file.path not in self._tables:
-            columns = ["outcome", "reason"] if self._work.revisits else []
-            # From the first revisit on, commits name what they do not count of a file, so all its rows are needed.
-            rows = None if self._work.revisit else self._rows
-            self._tables[file.path] = read_columns(self._work.store, file, columns, rows)
+    def _read(self, file: PoolFile, *, whole: bool) -> pa.Table:
+        known = self._tables.get(file.path)
+        if known is None:
             self._files.append(file)
+        if known is None or (whole and known.num_rows < file.rows):
+            columns = ["outcome", "reason"] if self._work.revisits else []
+            self._tables[file.path] = read_columns(self._work.store, file, columns, None if whole else self._rows)
         return self._tables[file.path]
+
+    def _keys(self, file: PoolFile) -> np.ndarray:
+        return np.asarray(read_columns(self._work.store, file, ["key"])["key"].to_numpy())
 
     def _ask(self, chosen: np.ndarray, table: pa.Table, revisits: Sequence[Revisit]) -> None:
         failed = pc.equal(table["outcome"], Outcome.FAILED.value).fill_null(False)
         reasons = pc.if_else(failed, table["reason"], None).to_pylist()
         self._failed[chosen] = reasons
         asked_for = {reason for revisit in revisits for reason in revisit.reasons}
-        self._refreshed[chosen] = any(revisit.kind == "refresh" for revisit in revisits)
-        self._asked[chosen] = self._refreshed[chosen] | [reason in asked_for for reason in reasons]
+        refresh = any(revisit.kind == "refresh" for revisit in revisits)
+        # Of a phase that cannot tell whether anything has changed, a refresh asks again for what has failed there.
+        self._refreshed[chosen] = refresh and any(stage.spec.revisits for stage in self._work.phase.stages)
+        retried = [reason is not None and (refresh or reason in asked_for) for reason in reasons]
+        self._asked[chosen] = self._refreshed[chosen] | retried
 
     def found(self, revisited: Revisited | None) -> EarlierRows:
         held = tuple(self._tables[file.path]["row"].to_numpy() for file in self._files)

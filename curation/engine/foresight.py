@@ -13,7 +13,7 @@ from curation.engine.earlier_rows import earlier_rows
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.live_rows import item_frame
 from curation.engine.phase_work import PhaseWork, siblings_of
-from curation.plan.fingerprints import Fingerprints, PhasePrints
+from curation.plan.fingerprints import Fingerprints, Layout, PhasePrints
 from curation.plan.phases import Decision, Phase, Plan
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.layout import DecisionLayout, PhaseLayout
@@ -60,16 +60,16 @@ class Foresight:
 
     Args:
         start: The lineage before the first item. Its store is written to, so it is a fork of the folder.
-        layout: Fingerprint of which row lies in which part.
+        layout: Which row lies where.
         record: The folder's latest run, in whose commits most rows are found.
         revisits: Those of the folder, oldest first.
     """
 
-    def __init__(self, start: Lineage, layout: str, record: RunRecord, revisits: tuple[Revisit, ...]) -> None:
+    def __init__(self, start: Lineage, layout: Layout, record: RunRecord, revisits: tuple[Revisit, ...]) -> None:
         self._start = start
         self._layout = layout
         self._revisits = revisits
-        self._commits = {item.folder: item.commits for item in record.items if item.kind == "phase"}
+        self._commits = record.phase_commits
         self._walks = 0
         self._set_aside = {item.folder: item.quarantined for item in record.items if item.kind == "phase"}
 
@@ -99,7 +99,7 @@ class Foresight:
         seen.kept[self._start.removed.rows] = False
         for item in plan.items:
             if isinstance(item, Phase):
-                self._pass_phase(seen, item, prints)
+                self._pass_phase(plan, seen, item, prints)
             else:
                 layout = DecisionLayout(item.name, prints.decision(item))
                 commit = read_decision(seen.lineage, layout) or decide(seen.lineage, item.exchange, layout)
@@ -111,7 +111,7 @@ class Foresight:
             self._pass(seen, DecidedItem(layout, name, plan.sink.spec.adds, commit))
         return seen
 
-    def _pass_phase(self, seen: Foreseen, phase: Phase, prints: Fingerprints) -> None:
+    def _pass_phase(self, plan: Plan, seen: Foreseen, phase: Phase, prints: Fingerprints) -> None:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
         store = seen.lineage.store
@@ -124,6 +124,7 @@ class Foresight:
             tuple(scope for scope in scopes if not scope.scope.startswith(_SCOPE)),
             prints.newest_revisit,
             both.revisits,
+            plan.told_by_keys(phase),
         )
         item = MeasuredItem(self._nearest(layout, store), work.columns)
         missing = seen.kept & ~_measured(seen.lineage, item, len(seen.kept))

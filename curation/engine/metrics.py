@@ -33,7 +33,7 @@ class MetricsStream:
 
     def unit_done(self, report: UnitReport) -> None:
         """One line for the unit: rows in, kept, rejected by rule, failed by reason, bytes, seconds."""
-        self._add(event="unit", **report.model_dump(mode="json"))
+        self._add(event="unit", **report.model_dump(mode="json", exclude={"spans"}))
 
     def item_ended(self, seconds: float) -> None:
         """Writes the file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import pyarrow as pa
@@ -12,8 +13,10 @@ import pyarrow as pa
 from curation.contracts.exchange import Partitions
 from curation.contracts.resources import Resources
 from curation.contracts.shared import SharedLink, SharedSpec
+from curation.plan.costs import StepCost
+from curation.plan.sizing import ClusterResources
 from curation.storage.store import Store
-from schemas.records import UnitReport
+from schemas.records import StepSpan, UnitReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,10 @@ class Operator(ABC):
 
     name: str
     resources: Resources
+    steps: tuple[str, ...] = ()
+    """Those of its steps whose time its reports tell."""
+    costs: Mapping[str, StepCost] = MappingProxyType({})
+    """What a row costs in these steps, where that is known."""
 
     @property
     def shared(self) -> Mapping[str, SharedSpec]:
@@ -50,6 +57,10 @@ class Operator(ABC):
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Works on a unit; the first operator of a pipeline gets no table."""
 
+    def step_spans(self) -> Sequence[StepSpan]:
+        """What its steps did when, in the unit that it worked on last; for traces."""
+        return ()
+
     def close(self) -> None:  # noqa: B027 - most operators have nothing to close
         """Called once on the worker, after the last unit."""
 
@@ -64,6 +75,10 @@ class Runner(Protocol):
         on_report: Callable[[UnitReport], None],
     ) -> None:
         """Calls `on_report` once for each unit; with `error` set, the unit was tried as often as is allowed."""
+        ...
+
+    def capacity(self) -> ClusterResources | None:
+        """What there is for workers, None where there are none; starts or joins what they will run on."""
         ...
 
     def partitions(self, count: int, workspace: Store) -> Partitions:

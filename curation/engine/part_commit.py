@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.engine.earlier_rows import EarlierRows, earlier_rows
-from curation.engine.lineage import MeasuredItem
+from curation.engine.lineage import MeasuredItem, counted_rows
 from curation.engine.measured_again import settle
 from curation.engine.phase_work import PhaseWork
+from curation.engine.same_rows import present_slice
 from curation.errors import TransientError
 from curation.plan.fingerprints import digest
 from curation.storage.column_groups import read_columns, write_columns
@@ -20,10 +22,15 @@ from schemas.columns import schema_of
 from schemas.outcomes import Outcome
 from schemas.records import FileRecord, PartCommit, PoolFile, Revisited, UnitReport
 
+_ENDS = ["outcome", "reason"]
+
 
 def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
-    """Commits a part all of whose live rows were measured under another scope; None where some were not."""
-    earlier = earlier_rows(work, part, work.lineage.live_rows(part))
+    """Commits a part all of whose live rows were measured under another scope; None where that cannot be told.
+
+    Where rows would have to be told by their keys, a worker reads them.
+    """
+    earlier = earlier_rows(replace(work, told_by_keys=False), part, work.lineage.live_rows(part))
     if not earlier.files or not earlier.settled.all():
         return None
     return commit_part(work, part, earlier, done=None)
@@ -35,7 +42,10 @@ def report_of_committed(work: PhaseWork, part: int) -> UnitReport | None:
     A run beside this one may have made it since the phase began, or a try that died before it could tell.
     """
     commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
-    return None if commit is None else _report(work, commit, work.lineage.live_rows(part), None, {})
+    if commit is None:
+        return None
+    rows = work.lineage.live_rows(part)
+    return _report(_counted(work, commit, rows), len(rows), None, {})
 
 
 def commit_part(
@@ -63,23 +73,69 @@ def commit_part(
     if not (measured | earlier.known).all():
         raise TransientError(f"part {part} of {work.phase.name}: another run worked on it too, so it is measured again")
     files = list(earlier.count(~measured))
+    ends = [_ends(work, file, rows) for file in files]
     written: FileRecord | None = None
     if done is not None and (done.num_rows or not files):
-        written = write_columns(store, layout.data(part, uuid.uuid4().hex[:12]), _ordered(done, work.columns))
+        done = _ordered(done, work.columns)
+        ends.append(done.select(_ENDS))
+        written = write_columns(store, layout.data(part, uuid.uuid4().hex[:12]), done)
         files.append(PoolFile(**written.model_dump(), revisit=work.revisit))
+    rejected, failed = count_ends(pa.concat_tables(ends)) if ends else ({}, {})
     commit = PartCommit(
         part=part,
         rows_in=len(rows),
         rows_measured=written.rows if written else 0,
         files=tuple(files),
+        source=present_slice(work.lineage, part),
         revisit=work.revisit,
         editions=_editions(work, files),
         revisited=_sum(earlier.revisited, revisited),
+        rejected=rejected,
+        failed=failed,
+        seconds=seconds or {},
     )
-    won = work.lineage.store.put_if_absent(layout.commit(part), commit.to_bytes())
-    if not won and written is not None:
-        store.delete(written.path)
-    return _report(work, commit, rows, written, seconds or {})
+    if not work.lineage.store.put_if_absent(layout.commit(part), commit.to_bytes()):
+        if written is not None:
+            store.delete(written.path)
+        commit = _winner(work, part, rows)
+    return _report(commit, len(rows), written, seconds or {})
+
+
+def _report(commit: PartCommit, rows: int, written: FileRecord | None, seconds: dict[str, float]) -> UnitReport:
+    rejected, failed = commit.rejected or {}, commit.failed or {}
+    return UnitReport(
+        unit=commit.part,
+        rows_in=rows,
+        rows_measured=written.rows if written else 0,
+        bytes_written=written.size_bytes if written else 0,
+        seconds=seconds,
+        kept=rows - sum(rejected.values()) - sum(failed.values()),
+        rejected=rejected,
+        failed=failed,
+        revisited=commit.revisited,
+    )
+
+
+def _winner(work: PhaseWork, part: int, rows: np.ndarray) -> PartCommit:
+    """The commit of a run beside this one, its ends counted: a lost race changes nothing of what is told."""
+    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
+    if commit is None:
+        raise TransientError(f"part {part} of {work.phase.name}: its commit was there and cannot be read")
+    return _counted(work, commit, rows)
+
+
+def _counted(work: PhaseWork, commit: PartCommit, rows: np.ndarray) -> PartCommit:
+    """A commit of an older form does not tell how its rows ended."""
+    if commit.rejected is not None:
+        return commit
+    ends = work.lineage.ends(MeasuredItem(work.layout, work.columns), commit.part, rows, _ENDS)
+    rejected, failed = count_ends(ends)
+    return commit.model_copy(update={"rejected": rejected, "failed": failed})
+
+
+def _ends(work: PhaseWork, file: PoolFile, rows: np.ndarray) -> pa.Table:
+    """How those of the rows ended that the file counts."""
+    return read_columns(work.store, file, _ENDS, counted_rows(file, rows)).select(_ENDS)
 
 
 def _sum(before: Revisited | None, now: Revisited | None) -> Revisited | None:
@@ -95,25 +151,6 @@ def _editions(work: PhaseWork, files: Sequence[PoolFile]) -> str | None:
             counted = np.sort(held[~np.isin(held, np.array(file.without, np.int64))])
             editions.append((file.revisit, counted.tolist()))
     return digest("editions", sorted(editions)) if editions else None
-
-
-def _report(
-    work: PhaseWork, commit: PartCommit, rows: np.ndarray, written: FileRecord | None, seconds: dict[str, float]
-) -> UnitReport:
-    """Counts what the winning commit holds: a lost race changes nothing of what is told."""
-    ends = work.lineage.ends(MeasuredItem(work.layout, work.columns), commit.part, rows, ["outcome", "reason"])
-    counts = count_ends(ends)
-    return UnitReport(
-        unit=commit.part,
-        rows_in=len(rows),
-        rows_measured=written.rows if written else 0,
-        bytes_written=written.size_bytes if written else 0,
-        seconds=seconds,
-        kept=len(rows) - sum(counts[0].values()) - sum(counts[1].values()),
-        rejected=counts[0],
-        failed=counts[1],
-        revisited=commit.revisited,
-    )
 
 
 def _ordered(done: pa.Table, columns: Sequence[str]) -> pa.Table:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from curation.contracts.resources import Resources
 from curation.contracts.shared import SharedLink, SharedSpec
 from curation.contracts.stage import Stage, earlier_name
 from curation.engine.earlier_rows import EarlierRows, earlier_rows
@@ -16,6 +15,8 @@ from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import commit_part, report_of_committed
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
+from curation.plan.pools import device_groups, joint_resources
+from schemas.records import StepSpan
 
 _SECONDS = b"seconds"
 """Key in the metadata of a table that is handed to the next operator."""
@@ -23,11 +24,7 @@ _SECONDS = b"seconds"
 
 def phase_operators(work: PhaseWork) -> list[Operator]:
     """The operators of a phase: consecutive stages share one where they need the same kind of device."""
-    groups: list[list[Stage]] = [[]]
-    for stage in work.phase.stages:
-        if groups[-1] and (groups[-1][-1].spec.resources.gpus > 0) != (stage.spec.resources.gpus > 0):
-            groups.append([])
-        groups[-1].append(stage)
+    groups = device_groups(work.phase.stages)
     later: set[str] = set()
     operators: list[Operator] = []
     for index in range(len(groups) - 1, -1, -1):
@@ -37,16 +34,6 @@ def phase_operators(work: PhaseWork) -> list[Operator]:
     return operators
 
 
-def _joint_resources(stages: Sequence[Stage]) -> Resources:
-    needs = [stage.spec.resources for stage in stages] or [Resources()]
-    memory = [need.memory_bytes for need in needs if need.memory_bytes]
-    return Resources(
-        cpus=max(need.cpus for need in needs),
-        gpus=max(need.gpus for need in needs),
-        memory_bytes=sum(memory) or None,
-    )
-
-
 class PhaseOperator(Operator):
     """One worker's share of a phase. The first one reads the part, the last one commits it."""
 
@@ -54,7 +41,9 @@ class PhaseOperator(Operator):
         self, work: PhaseWork, stages: Sequence[Stage], needed_later: frozenset[str], *, first: bool, last: bool
     ) -> None:
         self.name = "-".join(stage.config.step_name for stage in stages) or work.phase.name
-        self.resources = _joint_resources(stages)
+        self.resources = joint_resources(stages)
+        self.steps = tuple(stage.config.step_name for stage in stages)
+        self.costs = work.costs.of(stages)
         self._work = work
         self._chain = StageChain(stages, needed_later)
         self._first = first
@@ -76,12 +65,17 @@ class PhaseOperator(Operator):
         """Sets up the stages."""
         self._chain.setup()
 
+    def step_spans(self) -> Sequence[StepSpan]:
+        """One for each stage that was given rows."""
+        return [span.record(self.name) for span in self._chain.spans.values()]
+
     def close(self) -> None:
         """Closes the stages."""
         self._chain.close()
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Measures what is missing of a part and commits it."""
+        self._chain.forget()
         if self._first and (report := report_of_committed(self._work, unit)):
             return Handover(report=report)
         # Between the first worker and the last one, another run may have committed some of the rows.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from curation.engine.lineage import Lineage
 from curation.engine.stage_chain import END_COLUMNS
+from curation.plan.costs import MeasuredCosts
 from curation.plan.phases import Phase
 from curation.storage.layout import PhaseLayout
 from curation.storage.store import Store
@@ -21,6 +22,8 @@ class PhaseWork:
         siblings: Folders of commits of the same measure under other scopes, whose rows are taken over.
         revisit: Number of the newest revisit of the run's folder, 0 before the first.
         revisits: Those that are meant for the phase, oldest first.
+        told_by_keys: What it measures depends on no more of the source than what keys cover.
+        costs: What the steps cost, as far as it was measured.
     """
 
     lineage: Lineage
@@ -29,6 +32,8 @@ class PhaseWork:
     siblings: tuple[PhaseLayout, ...] = ()
     revisit: int = 0
     revisits: tuple[Revisit, ...] = ()
+    told_by_keys: bool = False
+    costs: MeasuredCosts = field(default_factory=MeasuredCosts)
 
     @property
     def store(self) -> Store:
@@ -41,11 +46,13 @@ class PhaseWork:
         return (*self.phase.persists, *self.phase.adds, *END_COLUMNS)
 
 
-def siblings_of(store: Store, layout: PhaseLayout) -> tuple[PhaseLayout, ...]:
+def siblings_of(store: Store, layout: PhaseLayout, latest: str | None = None) -> tuple[PhaseLayout, ...]:
     """The other folders of commits in the folder of a phase.
 
     Args:
         store: Rooted at the run's folder.
+        latest: Folder of commits of the latest run, which comes first: most rows are found there.
     """
     names = [name.removeprefix("commits-") for name in store.list(layout.folder) if name.startswith("commits-")]
-    return tuple(replace(layout, scope=scope) for scope in names if scope != layout.scope)
+    siblings = [replace(layout, scope=scope) for scope in names if scope != layout.scope]
+    return tuple(sorted(siblings, key=lambda sibling: sibling.commits != latest))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from curation.errors import RecipeError
-from curation.plan.fingerprints import Fingerprints, steps_fingerprint
+from curation.plan.fingerprints import Fingerprints, Layout, steps_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.mistakes import did_you_mean
 from curation.storage.layout import REVISITS, PhaseLayout, record_numbers, revisit_end_path, revisit_path
@@ -52,15 +52,15 @@ class Revisits:
     """The revisits of a folder, as one plan sees them.
 
     Args:
-        layout: Fingerprint of which row lies in which part.
+        layout: Which row lies where.
     """
 
-    def __init__(self, store: Store, plan: Plan, layout: str) -> None:
+    def __init__(self, store: Store, plan: Plan, layout: Layout) -> None:
         self._store = store
         self._plan = plan
         self._layout = layout
         self._phases = {
-            steps_fingerprint(phase, layout): any(stage.spec.revisits for stage in phase.stages)
+            steps_fingerprint(phase, layout.parts): any(stage.spec.revisits for stage in phase.stages)
             for phase in plan.phases
             if phase.stages
         }
@@ -89,8 +89,8 @@ class Revisits:
 
         Nothing is made where none of the phases that it would be meant for was measured.
         """
-        phases = tuple(sorted(key for key, revisits in self._phases.items() if revisits or request.kind == "retry"))
-        measured = self._measured() & set(phases)
+        phases = tuple(sorted(self._phases))
+        measured = self._measured() & set(phases if request.kind == "retry" else self._own)
         while measured and not any(self._is_same(known, request, measured) for known in self.known):
             number = 1 + max((known.number for known in self.known), default=0)
             made = Revisit(number=number, kind=request.kind, reasons=request.reasons, phases=phases)
@@ -118,7 +118,7 @@ class Revisits:
                 unsure.add(id(item))
             folder = PhaseLayout(item.name, both.measure, both.scope).folder
             if id(item) in unsure or any(name.startswith("commits-") for name in self._store.list(folder)):
-                measured.add(steps_fingerprint(item, self._layout))
+                measured.add(steps_fingerprint(item, self._layout.parts))
         return measured
 
     def _hangs_on_decisions(self, phase: Phase, unsure: set[int]) -> bool:

@@ -24,8 +24,10 @@ from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.errors import CurationError
-from curation.plan.fingerprints import Fingerprints, layout_fingerprint
+from curation.plan.costs import MeasuredCosts, measured_costs
+from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
+from curation.plan.pools import ResourcePlan, plan_resources
 from curation.recipe.model import Recipe
 from curation.removals.records import Removals
 from curation.removals.removed_rows import removed_rows
@@ -56,6 +58,7 @@ LIGHT_ROWS = {
 }
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 _LIGHT_THREADS = 4
+SAVE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Run:
 
     Attributes:
         request: What to ask again for.
+        wrap: What is put around each operator, to trace it.
+        announce: Is told what the plan needs of the runner's cluster, before workers are started for the first time.
     """
 
     recipe: Recipe
@@ -90,11 +95,17 @@ class Run:
     runner: Runner
     listener: Listener
     request: RevisitRequest | None = None
+    announce: Callable[[ResourcePlan], None] | None = None
+    wrap: Callable[[Operator], Operator] | None = None
     _items: list[RunItem] = field(default_factory=list)
     _quarantined: list[tuple[str, int]] = field(default_factory=list)
     _record: RunRecord | None = None
+    _latest: dict[str, str] = field(default_factory=dict)
     _revisited: Revisited = field(default_factory=Revisited)
     _from_the_end: bool = False
+    _costs: MeasuredCosts = field(default_factory=MeasuredCosts)
+    _planned: bool = False
+    _saved: float = 0.0
 
     def execute(self) -> RunResult:
         """Does whatever is not committed yet.
@@ -111,13 +122,18 @@ class Run:
         settings = self.recipe.run
         removed = removed_rows(self.store, source, index, removals.known)
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
-        layout = layout_fingerprint(index.fingerprint, settings.part_rows)
+        layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
-        self._from_the_end = self._began_before()
+        if (latest := _latest_run(self.store)) is not None:
+            # It was killed, or goes on at this moment.
+            self._from_the_end = latest.state == "running"
+            self._latest = latest.phase_commits
+        self._costs = measured_costs(self.store)
         self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
             recipe=self.recipe.name,
             state="running",
+            source=index.fingerprint,
             rows=index.rows,
             parts=lineage.parts,
             part_rows=settings.part_rows,
@@ -144,19 +160,11 @@ class Run:
         self._save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
 
-    def _revisits(self, layout: str) -> Revisits:
+    def _revisits(self, layout: Layout) -> Revisits:
         revisits = Revisits(self.store, self.plan, layout)
         if self.request is not None:
             revisits.request(self.request)
         return revisits
-
-    def _began_before(self) -> bool:
-        """Whether a run of the folder has not ended: it was killed, or goes on at this moment."""
-        try:
-            return RunRecord.model_validate_json(self.store.read_bytes(RUN_RECORD)).state == "running"
-        except (FileNotFoundError, ValueError):
-            # Nothing hangs on an older record but the order of the work, and it is about to be replaced.
-            return False
 
     def interrupted(self) -> None:
         """Notes that the run was ended on purpose; everything committed is kept."""
@@ -166,7 +174,16 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
-        work = PhaseWork(lineage, phase, layout, siblings_of(self.store, layout), prints.newest_revisit, both.revisits)
+        work = PhaseWork(
+            lineage,
+            phase,
+            layout,
+            siblings_of(self.store, layout, self._latest.get(layout.folder)),
+            prints.newest_revisit,
+            both.revisits,
+            self.plan.told_by_keys(phase),
+            self._costs,
+        )
         item = RunItem(
             kind="phase",
             name=phase.name,
@@ -290,6 +307,7 @@ class Run:
         def on_report(report: UnitReport) -> None:
             if report.error is not None:
                 failed.append(report.unit)
+                self._note_set_aside(item, failed)
             self.listener.unit_done(report)
 
         for unit in [*missing] if take_over else []:
@@ -299,14 +317,38 @@ class Run:
         if missing:
             # Shards and ledgers keep nothing of one unit for the next; stages may.
             threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
-            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self.runner
-            runner.run(operators, missing, on_report)
+            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self._cluster_runner()
+            runner.run([self.wrap(each) for each in operators] if self.wrap else operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
         set_aside = tuple(sorted(failed))
         self._quarantined.extend((item.name, unit) for unit in set_aside)
         self._items[-1] = item.model_copy(update={"quarantined": set_aside})
         self._save("running")
         return set_aside
+
+    def _cluster_runner(self) -> Runner:
+        """The runner; at its first use, whatever is left to do is held against what it has."""
+        cluster = None if self._planned else self.runner.capacity()
+        self._planned = True
+        if cluster is not None and self._record is not None:
+            resources = plan_resources(
+                self.plan,
+                cluster,
+                self._costs,
+                part_rows=self.recipe.run.part_rows,
+                rows=self._record.rows,
+                max_workers=self.recipe.run.max_workers,
+            )
+            resources.check(self._costs.begun)
+            if self.announce is not None:
+                self.announce(resources)
+        return self.runner
+
+    def _note_set_aside(self, item: RunItem, failed: Sequence[int]) -> None:
+        """Tells of units that were set aside before their item ends, but not of each: they may be many."""
+        if time.monotonic() - self._saved >= SAVE_EVERY_S:
+            self._items[-1] = item.model_copy(update={"quarantined": tuple(sorted(failed))})
+            self._save("running")
 
     def _note(self, item: RunItem) -> None:
         """Records an item when it begins, so that its commits can be counted while it lasts."""
@@ -322,9 +364,31 @@ class Run:
         if self._record is None:
             raise AssertionError("the record is made when a run begins")
         record = self._record.model_copy(
-            update={"state": state, "items": tuple(self._items), "ledger": ledger, "shards": shards}
+            update={
+                "state": state,
+                "items": tuple(self._items),
+                "waiting": tuple(self._names()[len(self._items) :]),
+                "ledger": ledger,
+                "shards": shards,
+            }
         )
         self.store.write_bytes(RUN_RECORD, record.to_bytes())
+        self._saved = time.monotonic()
+
+    def _names(self) -> list[str]:
+        """Of the items of the plan, in their order; a delivery is its assignment first."""
+        names = [item.name for item in self.plan.items]
+        if self.plan.sink is not None:
+            names += [self.plan.sink.config.step_name] * 2
+        return [*names, "ledger"]
 
     def _recipe_text(self) -> bytes:
         return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()
+
+
+def _latest_run(store: Store) -> RunRecord | None:
+    try:
+        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
+    except (FileNotFoundError, ValueError):
+        # Where to look first, and where to begin: without it nothing but time is lost.
+        return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +15,45 @@ from curation.contracts.stage import Stage, StreamingStage, earlier_name
 from curation.engine.stage_contract import WaitingRows, check_result
 from schemas.columns import COLUMNS, Role, nullable_schema_of
 from schemas.outcomes import Outcome
+from schemas.records import StepSpan
 
 END_COLUMNS = ("outcome", "step", "reason", "detail")
 _END_SCHEMA = nullable_schema_of(*END_COLUMNS)
+_PIECES_AHEAD = 2
+"""Most pieces that a streaming stage has handed on and that are not done: more would only hold more bodies."""
+
+
+class StageSpan:
+    """When a stage worked on a part, and for how long of that it was busy. Entered for each stretch."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.busy_s = 0.0
+        self.rows = 0
+        self.ended: Counter[str] = Counter()
+        self._began = 0.0
+        self._first = time.time()
+        self._last = self._first
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.busy_s += time.perf_counter() - self._began
+        # A clock that is set back meanwhile must not make the end precede the begin.
+        self._last = max(self._last, time.time())
+
+    def record(self, operator: str) -> StepSpan:
+        """As it stands in a report."""
+        figures = {"rows_in": float(self.rows), "rows_out": float(self.rows - self.ended.total())}
+        figures |= {f"ended.{reason}": float(rows) for reason, rows in sorted(self.ended.items())}
+        return StepSpan(
+            name=self.name,
+            operator=operator,
+            begin=self._first,
+            end=self._last,
+            figures={**figures, "busy_seconds": round(self.busy_s, 6)},
+        )
 
 
 class StageChain:
@@ -31,7 +68,16 @@ class StageChain:
     def __init__(self, stages: Sequence[Stage], needed_later: frozenset[str] = frozenset()) -> None:
         self.stages = tuple(stages)
         self._needed_later = needed_later
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.spans: dict[str, StageSpan] = {}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Time in each step, for the table of the latest run."""
+        return {name: span.busy_s for name, span in self.spans.items()}
+
+    def forget(self) -> None:
+        """Makes the latest run one that never was."""
+        self.spans.clear()
 
     def setup(self) -> None:
         """Sets up every stage."""
@@ -51,7 +97,7 @@ class StageChain:
         Raises:
             StageError: A stage broke its contract.
         """
-        self.seconds.clear()
+        self.forget()
         ended: list[pa.Table] = []
         alive = table
         if "outcome" in table.column_names:
@@ -71,17 +117,31 @@ class StageChain:
         stage = self.stages[index]
         if isinstance(stage, StreamingStage):
             behind = self._rowwise_end(index + 1)
-            pieces = []
-            waiting = WaitingRows(stage.config.step_name, alive, part)
-            for chunk in self._timed_stream(stage, alive):
-                rows = self._merge(index, waiting.take(chunk), chunk, part, ended)
-                pieces.append(self._straight(index + 1, behind, rows, part, ended))
-            waiting.check_none_left()
+            pieces = self._streamed(stage, index, behind, alive, part, ended)
             # They came as they were done, but what a stage makes of a whole part must not hang on that.
             survivors = _in_row_order(pa.concat_tables([self._nothing(index, behind, alive), *pieces]))
             yield from self._from(behind, survivors, part, ended)
         else:
             yield from self._from(index + 1, self._straight(index, index + 1, alive, part, ended), part, ended)
+
+    def _streamed(
+        self, stage: StreamingStage, index: int, behind: int, alive: pa.Table, part: int, ended: list[pa.Table]
+    ) -> list[pa.Table]:
+        """What a streaming stage and those behind it, up to `behind`, leave of the rows, in pieces.
+
+        While the stages behind it work on one piece (decoding waits for another process), it makes the next one.
+        """
+        waiting = WaitingRows(stage.config.step_name, alive, part)
+        pieces: list[Future[pa.Table]] = []
+        with ThreadPoolExecutor(1, thread_name_prefix="rowwise") as thread:
+            for chunk in self._timed_stream(stage, alive):
+                rows = self._merge(index, waiting.take(chunk), chunk, part, ended)
+                if len(pieces) >= _PIECES_AHEAD:
+                    pieces[-_PIECES_AHEAD].result()
+                pieces.append(thread.submit(self._straight, index + 1, behind, rows, part, ended))
+            done = [piece.result() for piece in pieces]
+        waiting.check_none_left()
+        return done
 
     def _nothing(self, start: int, stop: int, alive: pa.Table) -> pa.Table:
         """No rows, with the columns that survivors of these stages have."""
@@ -100,21 +160,23 @@ class StageChain:
     def _straight(self, start: int, stop: int, alive: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
         for index in range(start, stop):
             stage = self.stages[index]
-            begin = time.perf_counter()
-            result = stage.process(self._input_of(stage, alive))
-            self.seconds[stage.config.step_name] += time.perf_counter() - begin
+            with self._span_of(stage):
+                result = stage.process(self._input_of(stage, alive))
             alive = self._merge(index, alive, result, part, ended)
         return alive
 
     def _timed_stream(self, stage: StreamingStage, alive: pa.Table) -> Iterator[pa.Table]:
         chunks = stage.stream(self._input_of(stage, alive))
         while True:
-            begin = time.perf_counter()
-            chunk = next(chunks, None)
-            self.seconds[stage.config.step_name] += time.perf_counter() - begin
+            with self._span_of(stage):
+                chunk = next(chunks, None)
             if chunk is None:
                 return
             yield chunk
+
+    def _span_of(self, stage: Stage) -> StageSpan:
+        name = stage.config.step_name
+        return self.spans.get(name) or self.spans.setdefault(name, StageSpan(name))
 
     @staticmethod
     def _input_of(stage: Stage, alive: pa.Table) -> pa.Table:
@@ -128,11 +190,14 @@ class StageChain:
         for name in stage.spec.adds:
             rows = rows.append_column(COLUMNS[name].field, result[name])
         rows = rows.drop_columns(self._no_longer_needed(index, rows))
+        span = self._span_of(stage)
+        span.rows += rows.num_rows
         if "outcome" not in result.column_names:
             return rows
         dead = np.array(result["outcome"].is_valid())
         if dead.any():
             marks = result.select(list(MARK_COLUMNS)).filter(pa.array(dead))
+            span.ended.update(marks["reason"].to_pylist())
             ended.append(_end(rows.filter(pa.array(dead)), marks, stage.config.step_name))
             rows = rows.filter(pa.array(~dead))
         return rows

@@ -101,6 +101,8 @@ def _check_unchanged(earlier: pa.Table, result: pa.Table, step: str, part: int) 
     """Only a row of which the stage was given something can be what it was."""
     if "outcome" not in result.column_names:
         return
+    if result["outcome"].null_count == result.num_rows:
+        return
     unchanged = np.array(pc.equal(result["outcome"], UNCHANGED).fill_null(False))
     known = np.zeros(result.num_rows, dtype=bool)
     for column in earlier.columns:

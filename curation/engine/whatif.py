@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from curation.contracts.source import SourceIndex
 from curation.engine.foresight import UNMEASURED, Foreseen, Foresight
 from curation.engine.lineage import Lineage
 from curation.engine.live_rows import item_frame
@@ -16,7 +17,7 @@ from curation.engine.revisits import Revisits
 from curation.errors import RecipeError
 from curation.ledger.funnel import Funnel, make_funnel
 from curation.ledger.open_run import scan_ledger
-from curation.plan.fingerprints import layout_fingerprint
+from curation.plan.fingerprints import layout_of
 from curation.plan.phases import Plan, make_plan
 from curation.recipe.model import Recipe
 from curation.removals.records import Removals
@@ -87,7 +88,8 @@ def what_if(store: Store, record: RunRecord, now: Recipe, then: Recipe, examples
     with tempfile.TemporaryDirectory(prefix="whatif-") as scratch:
         fork = ForkedStore(store.url, Store(scratch))
         index = plan.source.index(fork.child(SOURCE_WORKSPACE))
-        layout = layout_fingerprint(index.fingerprint, record.part_rows)
+        _check_rows(store, record, index)
+        layout = layout_of(plan.source, index, record.part_rows)
         removed = removed_rows(fork, plan.source, index, Removals(store).known)
         start = Lineage(fork, plan.source, index, record.part_rows, removed=removed)
         foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known)
@@ -117,13 +119,20 @@ def _check_source(record: RunRecord, now: Recipe, then: Recipe) -> None:
         )
 
 
+def _check_rows(store: Store, record: RunRecord, index: SourceIndex) -> None:
+    if record.source is not None and record.source != index.fingerprint:
+        raise RecipeError(
+            f"{store.url}: nothing was measured of the source as it is; it has changed since the run: `curation run` "
+            "first, which measures what is new in it"
+        )
+
+
 def _check_measured(foresight: Foresight, store: Store, now: Plan, then: Plan) -> None:
     before, after = foresight.layouts(now), foresight.layouts(then)
     known = {layout.folder for layout in before.values()}
     if not any(_has_commits(store, folder) for folder in known):
         raise RecipeError(
-            f"{store.url}: nothing was measured of the source as it is; it has changed since the run, or the run has "
-            "just begun: `curation run` first"
+            f"{store.url}: nothing was measured of the source yet; the run has just begun: `curation run` first"
         )
     anew = [
         name for name, layout in after.items() if layout.folder not in known and not _has_commits(store, layout.folder)

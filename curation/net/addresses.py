@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from curation.net.failures import FetchFailure
 from schemas.outcomes import FailureReason
@@ -21,6 +22,7 @@ _DOCUMENTATION = ipaddress.IPv6Network("3fff::/20")
 _DOTTED_QUAD = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 # ISATAP writes an IPv4 address behind these 32 bits, with the universal bit set or not.
 _ISATAP = (0x00005EFE, 0x02005EFE)
+_MAX_REMEMBERED = 4096
 
 
 class AddressPolicy:
@@ -45,6 +47,8 @@ class AddressPolicy:
         self._allow_public = allow_public
         self._networks: tuple[Network, ...] = tuple(ipaddress.ip_network(text) for text in allow_networks)
         self._ports = None if allow_ports is None else frozenset(allow_ports)
+        # The same hosts come again and again, and taking an address apart takes longer than all other checks.
+        self._judged = lru_cache(_MAX_REMEMBERED)(self._judge)
 
     def allows_port(self, port: int) -> bool:
         """Whether a connection to the port may be made."""
@@ -52,6 +56,9 @@ class AddressPolicy:
 
     def allows_address(self, text: str) -> bool:
         """Whether a connection to the address may be made, given as `socket` writes it, with or without a zone."""
+        return self._judged(text)
+
+    def _judge(self, text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
         carried = _carried_address(address)
         if any(_lies_in(address, network) or _lies_in(carried, network) for network in self._networks):

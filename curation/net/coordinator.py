@@ -22,7 +22,7 @@ WORKERS_PER_COORDINATOR = 200
 _HOLD_S = 2.0
 _QUESTIONS_PER_S = 1_000.0
 """What one coordinator can answer without pains; with many workers each is told to ask less often."""
-_LINGER_S = (0.04, 2.0)
+_LINGER_S = (0.1, 2.0)
 _ALONE_LINGER_S = 0.005
 """Between two questions of a worker: what it asks for in the meantime goes together, and nothing else has to wait."""
 _KEEP_S = 1.0

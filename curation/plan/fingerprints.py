@@ -1,8 +1,9 @@
 """Fingerprints: what a result depends on, as a hash. Equal fingerprints mean that nothing need be done again.
 
 A phase has two. Its *measure* covers what its values depend on: its own steps, and those that made the columns it
-reads. Its *scope* adds which rows were alive when it began. A changed threshold changes scopes and no measure, so
-rows that were measured under another scope are taken over, not measured again.
+reads. Its *scope* adds what the source holds, and which rows were alive when the phase began. A changed threshold or a
+grown source changes scopes and no measure, so rows that were measured under another scope are taken over, not measured
+again. Whether a row of that scope is the same row, each commit tells (`curation/engine/same_rows.py`).
 
 A revisit (a retry, a refresh) asks a phase for some of its rows again. It changes no measure. It changes the scope of
 the phases it is meant for, and of what follows as far as any row was in fact measured anew.
@@ -20,6 +21,7 @@ from typing import Any
 from curation.catalogue import Step
 from curation.contracts.config import fingerprinted_settings
 from curation.contracts.exchange import Exchange
+from curation.contracts.source import Source, SourceIndex
 from curation.contracts.stage import Stage
 from curation.plan.phases import Decision, Phase, Plan
 from schemas.records import Revisit
@@ -31,6 +33,25 @@ DIGITS = 16
 def digest(*parts: Any) -> str:
     """Hash of JSON values."""
     return sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:DIGITS]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where rows lie.
+
+    Attributes:
+        parts: Fingerprint of how the source is cut into parts; it stays when the source grows.
+        rows: Fingerprint of which row lies in which part.
+    """
+
+    parts: str
+    rows: str
+
+
+def layout_of(source: Source, index: SourceIndex, part_rows: int) -> Layout:
+    """Where the rows of a source lie."""
+    name = [source.config.kind, source.config.step_name]
+    return Layout(digest("parts", name, part_rows), digest("layout", index.fingerprint, part_rows))
 
 
 @dataclass(frozen=True)
@@ -46,16 +67,18 @@ class Fingerprints:
     """Walks along a plan; each item's fingerprint depends on the ones before it.
 
     Args:
-        layout: Fingerprint of the source together with the size of a part: which row lies where.
+        layout: Which row lies where: the parts are in every measure, the rows in every scope.
         revisits: Those of the run's folder, oldest first.
         removed: Fingerprint of the rows that are removed, None where none is. It is in every scope and in no measure.
     """
 
-    def __init__(self, plan: Plan, layout: str, revisits: Sequence[Revisit] = (), removed: str | None = None) -> None:
+    def __init__(
+        self, plan: Plan, layout: Layout, revisits: Sequence[Revisit] = (), removed: str | None = None
+    ) -> None:
         self._plan = plan
         self._layout = layout
         self._revisits = revisits
-        self._chain = layout if removed is None else digest(layout, "removed", removed)
+        self._chain = layout.rows if removed is None else digest(layout.rows, "removed", removed)
         self._made: dict[int, str] = {}
 
     @property
@@ -72,9 +95,9 @@ class Fingerprints:
         """The fingerprints of the phase that comes next."""
         producers = {self._plan.producers.get(name) for name in phase.needs}
         inputs = sorted(self._made[id(item)] for item in producers if item is not None)
-        measure = digest("phase", self._layout, [_step(stage) for stage in phase.stages], phase.persists, inputs)
+        measure = digest("phase", self._layout.parts, [_step(stage) for stage in phase.stages], phase.persists, inputs)
         self._made[id(phase)] = measure
-        steps = steps_fingerprint(phase, self._layout)
+        steps = steps_fingerprint(phase, self._layout.parts)
         meant = tuple(revisit for revisit in self._revisits if steps in revisit.phases)
         scope = digest(measure, self._chain, *(revisit.number for revisit in meant[-1:]))
         return PhasePrints(measure, scope, meant)
@@ -101,14 +124,13 @@ class Fingerprints:
         return digest("delivery", self._chain, _step(sink))
 
 
-def steps_fingerprint(phase: Phase, layout: str) -> str:
-    """Fingerprint of a phase's own steps: known before a run starts, other than its measure."""
-    return digest("steps", layout, [_step(stage) for stage in phase.stages], phase.persists)
+def steps_fingerprint(phase: Phase, parts: str) -> str:
+    """Fingerprint of a phase's own steps: known before a run starts, other than its measure.
 
-
-def layout_fingerprint(source_fingerprint: str, part_rows: int) -> str:
-    """Fingerprint of which row lies in which part."""
-    return digest("layout", source_fingerprint, part_rows)
+    Args:
+        parts: Fingerprint of how the source is cut.
+    """
+    return digest("steps", parts, [_step(stage) for stage in phase.stages], phase.persists)
 
 
 def _step(step: Step) -> Sequence[Any]:

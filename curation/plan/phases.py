@@ -15,6 +15,8 @@ from curation.recipe.model import Recipe
 from schemas.columns import COLUMNS, Role
 
 ALWAYS_GIVEN = ("row", "key")
+KEYED_COLUMNS = (*ALWAYS_GIVEN, "url", "caption")
+"""Columns of the source that are the same in rows of the same key and place."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,16 @@ class Plan:
     def phases(self) -> tuple[Phase, ...]:
         """The measuring items."""
         return tuple(item for item in self.items if isinstance(item, Phase))
+
+    def told_by_keys(self, phase: Phase) -> bool:
+        """Whether what a phase measures depends on no more of the source than what keys cover: URL and caption."""
+        for name in (*phase.needs, *phase.persists):
+            maker = self.producers.get(name)
+            if maker is None and name not in KEYED_COLUMNS:
+                return False
+            if isinstance(maker, Phase) and not self.told_by_keys(maker):
+                return False
+        return True
 
 
 def make_plan(recipe: Recipe) -> Plan:

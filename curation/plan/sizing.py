@@ -20,19 +20,27 @@ class ClusterResources:
 
 
 def size_pools(
-    needs: Sequence[tuple[str, Resources]], cluster: ClusterResources, units: int, max_workers: int | None = None
+    needs: Sequence[tuple[str, Resources]],
+    cluster: ClusterResources,
+    units: int,
+    max_workers: int | None = None,
+    unit_seconds: Sequence[float | None] | None = None,
 ) -> list[int]:
     """Workers for each operator, in their order.
 
-    Every operator gets one; what is left goes, one worker at a time, to the operator that has the fewest, since the
-    slowest operator sets the pace and none is known to be slower before it has run. No operator gets more workers than
-    there are units.
+    Every operator gets one; what is left goes, one worker at a time, to the operator that sets the pace: the one whose
+    workers together take longest for a unit. No operator gets more workers than there are units.
+
+    Args:
+        unit_seconds: How long a worker of each operator takes for a unit, None where that is not known; then it is
+            taken for the mean of the others.
 
     Raises:
         PlanError: One worker of each does not fit, with the sum.
     """
     free = _free(needs, cluster)
     limit = max(1, min(units, max_workers or units))
+    costs = _costs(unit_seconds or [None] * len(needs))
     sizes = [1] * len(needs)
     while True:
         growable = [
@@ -42,9 +50,16 @@ def size_pools(
         ]
         if not growable:
             return sizes
-        chosen = min(growable, key=lambda index: (sizes[index], index))
+        chosen = max(growable, key=lambda index: (costs[index] / sizes[index], -index))
         sizes[chosen] += 1
         free = [have - wanted for have, wanted in zip(free, _amounts(needs[chosen][1]), strict=True)]
+
+
+def _costs(unit_seconds: Sequence[float | None]) -> list[float]:
+    """The costs with a guess where there is none. No cost is nought, for then nothing would set the pace."""
+    known = [seconds for seconds in unit_seconds if seconds is not None]
+    guess = sum(known) / len(known) if known else 1.0
+    return [max(guess if seconds is None else seconds, 1e-6) for seconds in unit_seconds]
 
 
 def _amounts(need: Resources) -> tuple[float, float, float]:

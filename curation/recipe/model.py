@@ -29,6 +29,12 @@ class RunSettings(Config):
         "a task of 1 GiB on the cluster. 50 million rows take 0.9 GB.",
     )
     max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
+    metrics: Tuning[bool] = Field(True, description="Count for Prometheus, by way of Ray's exporter.")
+    trace: Tuning[str | None] = Field(
+        None,
+        description="Where traces of parts go: `otlp://HOST:4318`, the whole URL of a collector, or the path of a "
+        "file on the driver's machine; null: nowhere. Needs `curation[tracing]`.",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from curation.removals.lists import Kind
 from curation.removals.matcher import Matcher
 from curation.removals.records import Removals
 from curation.removals.search import source_keys, stored_keys
-from curation.storage.layout import RUN_RECORD, SOURCE_WORKSPACE, WORKSPACE, UnitsLayout
+from curation.storage.layout import REMEMBERED, RUN_RECORD, SOURCE_WORKSPACE, WORKSPACE, UnitsLayout
 from curation.storage.store import Store
 from schemas.records import Erased, Removal, RemovalList, RunRecord
 
@@ -170,6 +170,8 @@ def carry_out(store: Store) -> list[Erased]:
         store.delete_folder(SOURCE_WORKSPACE)
         # A decision that was killed has left hashes of URLs and images there.
         store.delete_folder(WORKSPACE)
+        # Hashes of pictures, of which it cannot be told whose they are.
+        store.delete_folder(REMEMBERED)
         store.delete_unfinished()
         erased = Erased(
             number=removal.number,

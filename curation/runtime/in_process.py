@@ -69,6 +69,9 @@ class InProcessRunner:
             backoff_s *= 2
         raise AssertionError("max_tries is at least 1")
 
+    def capacity(self) -> None:
+        """There are no workers to be sized."""
+
     def partitions(self, count: int, workspace: Store) -> Partitions:
         """Works on hash partitions of a frame one after the other."""
         return LocalPartitions(count, workspace)

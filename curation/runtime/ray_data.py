@@ -18,24 +18,32 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
 from curation.contracts.exchange import Partitions
+from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
+from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.sizing import ClusterResources, size_pools
 from curation.runtime.attempts import attempt
 from curation.runtime.ray_partitions import RayPartitions
 from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.worker_times import StepTimes, WorkerTimes
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
 
 
+FIRST_PARTS = 20
+"""Where costs are unknown and there are so many units a worker, the first ones are run apart, to size the pools by."""
+
+
 @dataclass(frozen=True)
 class _Crew:
-    """An operator, its number of workers, and what they share."""
+    """An operator, its number of workers and the most that it may grow to, and what they share."""
 
     operator: Operator
     size: int
+    most: int
     links: Mapping[str, ActorLink]
 
 
@@ -45,14 +53,31 @@ class RayRunner:
     Args:
         max_tries: Tries of a unit before it is reported with its error; a crashed worker counts as a try.
         max_workers: Most workers of one operator.
+        meter: Counts what workers do.
+        metrics_port: Where a Ray of its own offers its figures to Prometheus; None: where it likes.
     """
 
-    def __init__(self, max_tries: int = 3, max_workers: int | None = None, address: str | None = None) -> None:
+    def __init__(
+        self,
+        max_tries: int = 3,
+        max_workers: int | None = None,
+        address: str | None = None,
+        *,
+        meter: Meter | None = None,
+        metrics_port: int | None = None,
+    ) -> None:
         self._max_tries = max_tries
         self._max_workers = max_workers
         self._address = address
+        self._meter = meter or NoMeter()
+        self._metrics_port = metrics_port
         self._started = False
         self._tries: Any = None
+
+    def capacity(self) -> ClusterResources:
+        """What the cluster has; starts or joins it."""
+        self._start()
+        return cluster_resources()
 
     def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -62,21 +87,50 @@ class RayRunner:
             CorruptionError: What a unit found.
         """
         self._start()
-        sizes = size_pools(
-            [(operator.name, operator.resources) for operator in operators],
-            cluster_resources(),
-            len(units),
-            self._max_workers,
-        )
-        crew = [
-            _Crew(operator, size, start_shared(operator.shared, size))
-            for operator, size in zip(operators, sizes, strict=True)
-        ]
+        costs = [unit_seconds(operator.steps, operator.costs, 1) for operator in operators]
+        first = self._first_parts(operators, len(units), costs)
+        if first:
+            times = StepTimes(on_report)
+            self._in_pools(operators, units[:first], times.hear, costs)
+            costs = [times.row_seconds(operator.steps) for operator in operators]
+        self._in_pools(operators, units[first:], on_report, costs)
+
+    def _first_parts(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> int:
+        """How many units to run for the sake of the sizes; none where nothing hangs on it, or all is measured."""
+        known = [cost.origin == "measured" for operator in operators for cost in operator.costs.values()]
+        if len(operators) == 1 or (all(known) and None not in costs):
+            return 0
+        workers = sum(self._sizes(operators, units, costs))
+        return UNITS_PER_WORKER * workers if units >= FIRST_PARTS * workers else 0
+
+    def _sizes(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> list[int]:
+        needs = [(operator.name, operator.resources) for operator in operators]
+        return size_pools(needs, cluster_resources(), units, self._max_workers, costs)
+
+    def _in_pools(
+        self,
+        operators: Sequence[Operator],
+        units: Sequence[int],
+        on_report: Callable[[UnitReport], None],
+        costs: Sequence[float | None],
+    ) -> None:
+        sizes = self._sizes(operators, len(units), costs)
+        crew = []
         try:
+            for operator, size in zip(operators, sizes, strict=True):
+                # A Ray of its own is this machine and stays so; a cluster that was joined may get more nodes.
+                most = size if self._is_own else max(size, min(len(units), self._max_workers or len(units)))
+                # As many copies as twice the workers need: their number stays, whoever joins.
+                links = start_shared(operator.shared, min(most, 2 * size))
+                crew.append(_Crew(operator, size, most, links))
             self._until_done(crew, units, on_report)
         finally:
             for each in crew:
                 stop_shared(each.links)
+
+    @property
+    def _is_own(self) -> bool:
+        return self._started and self._address is None and not os.environ.get("RAY_ADDRESS")
 
     def _until_done(self, crew: Sequence[_Crew], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         tries = self._fresh_tries()
@@ -105,8 +159,15 @@ class RayRunner:
         # What goes wrong comes back as an exception or a report; Ray's own words would drown the progress.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         logging.getLogger("ray").setLevel(logging.ERROR)
+        port: dict[str, Any] = {} if self._metrics_port is None else {"_metrics_export_port": self._metrics_port}
         with _own_sigterm_handler():
-            ray.init(address=self._address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(
+                address=self._address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                **port,
+            )
         self._started = True
 
     def _once(self, crew: Sequence[_Crew], units: Sequence[int], tries: Any) -> Iterator[UnitReport]:
@@ -119,12 +180,14 @@ class RayRunner:
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 _Worker,
-                fn_constructor_args=(each.operator, place, tries, each.links),
+                fn_constructor_args=(each.operator, place, tries, each.links, self._meter),
                 # A batch is a unit. Ray Data wants that said of workers with GPUs, where None would do as well.
                 batch_size=1,
                 batch_format="pyarrow",
                 zero_copy_batch=True,
-                compute=ActorPoolStrategy(size=each.size),
+                # What was planned is there from the start and stays. A pool whose workers all have a unit waiting takes
+                # what comes free or joins: Ray Data looks for it every 20 s.
+                compute=ActorPoolStrategy(min_size=each.size, max_size=max(each.size, each.most)),
                 num_cpus=each.operator.resources.cpus,
                 num_gpus=each.operator.resources.gpus or None,
                 memory=each.operator.resources.memory_bytes,
@@ -201,15 +264,19 @@ class _TriesActor:
 class _Worker:
     """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
 
-    def __init__(self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink]) -> None:
+    def __init__(
+        self, operator: Operator, place: int, tries: Any, links: Mapping[str, ActorLink], meter: Meter
+    ) -> None:
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
         # a third of what a fetching worker does. The C library keeps it.
         pa.set_memory_pool(pa.system_memory_pool())
         self._operator = operator
         self._place = place
         self._tries = tries
+        self._times = WorkerTimes(meter, operator)
         self._operator.connect(links)
         self._operator.setup()
+        self._times.wait()
 
     def __del__(self) -> None:
         # Ray Data drops the worker when its pool has no more to do.
@@ -229,7 +296,10 @@ class _Worker:
 
     def _try(self, unit: int, table: pa.Table | None) -> Handover:
         if ray.get(self._tries.begin.remote(unit, self._place)):
-            return attempt(self._operator, unit, table)
+            self._times.begin()
+            handover = attempt(self._operator, unit, table)
+            self._times.end(handover)
+            return handover
         error = f"{self._operator.name} crashed its worker at every try"
         return Handover(report=UnitReport(unit=unit, error=error))
 

@@ -51,8 +51,20 @@ def near_pairs_of_variants(hashes: Hashes, variants: Sequence[Variant], max_dist
     pairs = near_pairs(every, max_distance, known=len(every) - len(hashes))
     first, second = owners[pairs.left], owners[pairs.right]
     told = first != second
-    left, right = np.minimum(first, second)[told], np.maximum(first, second)[told]
-    distance = pairs.distance[told]
+    return nearest_of_each(first[told], second[told], pairs.distance[told])
+
+
+def nearest_of_each(
+    first: npt.NDArray[np.int32], second: npt.NDArray[np.int32], distance: npt.NDArray[np.int16]
+) -> NearPairs:
+    """Each pair of two pictures once, with the smallest of its distances, in ascending order of left, then right.
+
+    Args:
+        first: (m,) int32, one of two different pictures.
+        second: (m,) int32, the other.
+        distance: (m,) int16, one of the distances between the two.
+    """
+    left, right = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((distance, right, left))
     left, right, distance = left[order], right[order], distance[order]
     nearest = np.ones(len(order), bool)

@@ -13,16 +13,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from curation.engine.remembered import Remembered
 from curation.similarity.bands import choose_bands, join_cost_ns
 from curation.similarity.hashes import Hashes, distances
 from curation.similarity.near_pairs import NearPairs, near_pairs
+from curation.similarity.variants import near_pairs_of_variants
+from curation.storage.store import Store
 from jobs.bench.dedupe_exact import alone, measure_exact
 from jobs.exit_codes import ExitCode
+from stages.select.remembered_pairs import remembered_pairs
 
 _MAX_DISTANCE = 31
 _PLANTED = 0.02
@@ -39,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=20_000_000, help="rows with exact copies")
     parser.add_argument("--partitions", type=int, default=16, help="hash partitions of these rows")
     parser.add_argument("--hashes", type=int, nargs="+", default=[100_000, 300_000, 1_000_000], help="PDQ hashes")
+    parser.add_argument("--known", type=int, default=1_000_000, help="hashes whose pairs an earlier decision found")
+    parser.add_argument("--new", type=int, default=10_000, help="hashes that have come since")
     parser.add_argument("--flat", type=int, default=50_000, help="hashes that faiss compares one with all")
     parser.add_argument("--multi", type=int, default=100_000, help="hashes that faiss looks up in tables")
     parser.add_argument("--peer", type=int, default=20_000, help="hashes for imagededup")
@@ -50,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     near = [_told("near", alone(measure_near, count)) for count in sorted(options.hashes)]
     result["near"] = near
     result["growth_exponent"] = _exponent(near)
+    result["incremental"] = _told("incremental", alone(measure_incremental, options.known, options.new))
     result["projection"] = project(near[-1])
     result["faiss_flat"] = _told("faiss flat", alone(measure_flat, options.flat))
     result["faiss_multi_hash"] = _told("faiss multi-hash", alone(measure_multi_hash, options.multi))
@@ -107,6 +115,43 @@ def measure_near(count: int) -> dict[str, Any]:
         "planted": len(planted),
         "recall": float(np.isin(planted[:, 0] * count + planted[:, 1], found).mean()),
         "precision": float((right & (pairs.distance <= _MAX_DISTANCE)).mean()),
+    }
+
+
+def measure_incremental(known: int, new: int) -> dict[str, Any]:
+    """Seconds to find the pairs of all hashes where those of most are remembered, beside comparing all of them.
+
+    Reading, checking and writing what is remembered are part of it.
+    """
+    hashes, _ = planted_hashes(known + new)
+    # As `deduplicate` gives them: rows of one hash are one picture.
+    _, first = np.unique(hashes.view("V32").ravel(), return_index=True)
+    hashes = hashes[np.sort(first)]
+    new = len(hashes) - known
+    begin = time.perf_counter()
+    expected = near_pairs_of_variants(hashes, (), _MAX_DISTANCE)
+    from_scratch = time.perf_counter() - begin
+    with TemporaryDirectory(prefix="bench-remembered-") as folder:
+        memory = Remembered(Store(folder))
+        seconds = []
+        pairs = expected
+        # The first time nothing is remembered; the last time, nothing is new.
+        for given in (hashes[:known], hashes, hashes):
+            begin = time.perf_counter()
+            pairs = remembered_pairs(memory, (), given, (), _MAX_DISTANCE)
+            seconds.append(round(time.perf_counter() - begin, 2))
+        kept = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    names = ("left", "right", "distance")
+    return {
+        "known": known,
+        "new": new,
+        "from_scratch_s": round(from_scratch, 2),
+        "first_s": seconds[0],
+        "incremental_s": seconds[1],
+        "nothing_new_s": seconds[2],
+        "kept_mb": round(kept / 1e6, 1),
+        "pairs": len(pairs.left),
+        "identical": all(np.array_equal(getattr(pairs, name), getattr(expected, name)) for name in names),
     }
 
 

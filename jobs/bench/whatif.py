@@ -23,11 +23,12 @@ import yaml
 from curation.engine.foresight import Foreseen, Foresight
 from curation.engine.lineage import Lineage
 from curation.engine.phase_work import PhaseWork
+from curation.engine.same_rows import present_slice
 from curation.engine.stage_chain import END_COLUMNS
 from curation.engine.whatif import what_if
 from curation.ledger.diff import diff_ledgers
 from curation.ledger.open_run import open_run, scan_ledger
-from curation.plan.fingerprints import layout_fingerprint
+from curation.plan.fingerprints import layout_of
 from curation.plan.phases import Phase, make_plan
 from curation.recipe.load import parse_recipe
 from curation.recipe.model import Recipe
@@ -86,7 +87,7 @@ def generate_run(folder: Path, rows: int) -> GeneratedRun:
     index = recipe.source.index(store.child(SOURCE_WORKSPACE))
     lineage = Lineage(store, recipe.source, index, recipe.run.part_rows)
     record = RunRecord(recipe="bench", state="running", rows=rows, parts=lineage.parts, part_rows=lineage.part_rows)
-    layout = layout_fingerprint(index.fingerprint, lineage.part_rows)
+    layout = layout_of(recipe.source, index, lineage.part_rows)
     layouts = Foresight(lineage, layout, record, ()).layouts(plan)
     keys = [lineage.source_rows(part)["key"].combine_chunks() for part in range(lineage.parts)]
     alive = np.ones(rows, dtype=bool)
@@ -136,7 +137,13 @@ def _write_phase(
             table = table.append_column(name, pa.array(values.tolist(), pa.string()))
         file = write_columns(lineage.store.child(place.folder), place.data(part, "0" * 12), table)
         files = (PoolFile(**file.model_dump()),)
-        commit = PartCommit(part=part, rows_in=len(chosen), rows_measured=len(chosen), files=files)
+        commit = PartCommit(
+            part=part,
+            rows_in=len(chosen),
+            rows_measured=len(chosen),
+            files=files,
+            source=present_slice(lineage, part),
+        )
         lineage.store.put_if_absent(place.commit(part), commit.to_bytes())
 
 

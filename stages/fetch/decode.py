@@ -101,6 +101,7 @@ class DecodeImages(Stage):
             adds=_ADDS,
             resources=Resources(cpus=float(self._settings.processes)),
             rowwise=True,
+            row_seconds=0.003,
         )
 
     def setup(self) -> None:

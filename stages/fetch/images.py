@@ -39,7 +39,7 @@ class FetchImagesConfig(MannersConfig, ReferenceConfig, EngineConfig):
     """Settings of `fetch_images`.
 
     Attributes:
-        concurrency: Requests in flight per worker, bodies that wait to be decoded included.
+        concurrency: Requests in flight per worker, bodies that wait to be decoded included, but for some dozens.
         connect_timeout_s: For connecting and the TLS handshake together. Looking a name up may take 10 s before.
         first_byte_timeout_s: From the request to the end of the response's headers.
         idle_timeout_s: Longest silence of a server between any two pieces of a body.
@@ -153,6 +153,7 @@ class FetchImages(StreamingStage):
             resources=Resources(cpus=1.0),
             rowwise=True,
             revisits=REVISITS,
+            row_seconds=0.003,
         )
 
     def check(self) -> None:

@@ -47,8 +47,8 @@ class LoopThread:
 class PartFetch:
     """Fetches what one part wants.
 
-    At most `concurrency` bodies are in memory, on their way or waiting to be taken: whoever takes
-    them slowly slows the fetching down.
+    At most `concurrency` bodies are in memory, on their way, waiting to be taken or in the chunk that was
+    yielded last: whoever takes them slowly slows the fetching down.
     """
 
     def __init__(self, thread: LoopThread, client: Fetcher, concurrency: int) -> None:

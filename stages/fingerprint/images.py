@@ -66,6 +66,7 @@ class Fingerprint(Stage):
             ),
             resources=Resources(cpus=1.0),
             rowwise=True,
+            row_seconds=0.0025,
         )
 
     def process(self, table: pa.Table) -> pa.Table:

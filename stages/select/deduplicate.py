@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -14,16 +15,17 @@ import pyarrow as pa
 from pydantic import Field
 
 from curation.contracts.config import Config, StepConfig
-from curation.contracts.exchange import ExchangeSpec, GroupingExchange
+from curation.contracts.exchange import ExchangeSpec, GroupingExchange, Memory
 from curation.errors import RecipeError
 from curation.net.normal_urls import normal_urls
 from curation.similarity.clusters import cluster
 from curation.similarity.equals import first_of_equals
 from curation.similarity.hashes import hashes_from_hex
-from curation.similarity.near_pairs import MAX_DISTANCE
-from curation.similarity.variants import Variant, near_pairs_of_variants
+from curation.similarity.near_pairs import MAX_DISTANCE, NearPairs
+from curation.similarity.variants import Variant
 from curation.text.useless import fold
 from schemas.columns import COLUMNS, PDQ_DIHEDRAL
+from stages.select.remembered_pairs import remembered_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +107,14 @@ class Deduplicate(GroupingExchange):
     Config = DeduplicateConfig
     config: DeduplicateConfig
 
+    def __init__(self, config: StepConfig) -> None:
+        super().__init__(config)
+        self._memory: Memory | None = None
+
+    def remember_in(self, memory: Memory) -> None:
+        """Near pairs are kept."""
+        self._memory = memory
+
     @property
     def spec(self) -> ExchangeSpec:
         """Reads the columns that its settings need."""
@@ -141,7 +151,7 @@ class Deduplicate(GroupingExchange):
         items, hash_of = np.unique(first, return_inverse=True)
         # A hash stands for all rows that have it, and so do their variants.
         variants = [_variant(hashed[column], hash_of.astype(np.int32)) for column in settings.variant_columns]
-        pairs = near_pairs_of_variants(hashes_from_hex(hashed["pdq"].gather(items)), variants, settings.max_distance)
+        pairs = self._near_pairs(hashed["pdq"].gather(items), variants, settings)
         together = np.bincount(hash_of, minlength=len(items)) > 1
         together[pairs.left] = together[pairs.right] = True
         return hashed["row"].filter(pl.Series(together[hash_of]))
@@ -196,7 +206,7 @@ class Deduplicate(GroupingExchange):
         same_hash[compared] = compared[first_of_equals(ranked["pdq"].gather(compared))]
         items = np.unique(same_hash[compared])
         variants = [_variant(ranked[column].gather(items), _alone(len(items))) for column in settings.variant_columns]
-        pairs = near_pairs_of_variants(hashes_from_hex(ranked["pdq"].gather(items)), variants, settings.max_distance)
+        pairs = self._near_pairs(ranked["pdq"].gather(items), variants, settings)
         clusters = cluster(len(items), pairs.left, pairs.right, settings.max_group)
         self._report(clusters.best, clusters.split)
         inside = clusters.best[pairs.left] == clusters.best[pairs.right]
@@ -209,6 +219,10 @@ class Deduplicate(GroupingExchange):
         of_row = same_hash[equal]
         distance[np.bincount(of_row, minlength=len(ranked)) > 1] = 0
         return best[of_row], distance[of_row]
+
+    def _near_pairs(self, hashes: pl.Series, variants: Sequence[Variant], settings: Perceptual) -> NearPairs:
+        words = hashes_from_hex(hashes)
+        return remembered_pairs(self._memory, settings.variant_columns, words, variants, settings.max_distance)
 
     def _report(self, best: Places, split: tuple[int, ...]) -> None:
         sizes = np.bincount(best, minlength=1)

@@ -22,7 +22,7 @@ from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns
 from stages.sources.described_files import digest, plain_type
 from stages.sources.img2dataset_shards import Shard, ShardFooter, find_shards, image_ending, read_footer
-from stages.sources.parquet_slices import read_slice
+from stages.sources.parquet_slices import overlaps, read_slice
 from stages.sources.table_files import TableFile, TableFiles
 from stages.sources.tar_members import Places, read_members, write_members
 
@@ -104,25 +104,37 @@ class Img2datasetOutput(Source):
         columns = pa.schema([*schema_of("row", "key", "url", "caption"), *self._fields(shards, footers)])
         total = sum(sum(footer.groups) for footer in footers)
         rows = min(total, self.config.max_rows or total)
+        reading = [
+            [_VERSION, self.config.step_name],
+            sorted({**self._own_columns(), **self._carried_columns()}.items()),
+            [[field.name, str(field.type)] for field in columns],
+        ]
+        versions = [
+            [shard.file.name, shard.kind, shard.version, identity]
+            for shard, identity in zip(shards, identities, strict=True)
+        ]
+        counts = [sum(footer.groups) for footer in footers]
         return SourceIndex(
             rows=rows,
-            fingerprint=digest(
-                [
-                    [_VERSION, self.config.step_name, rows, self.config.caption_column],
-                    [[field.name, str(field.type)] for field in columns],
-                    [
-                        [shard.file.name, shard.kind, shard.version, identity, sum(footer.groups)]
-                        for shard, footer, identity in zip(shards, footers, identities, strict=True)
-                    ],
-                ]
-            ),
+            fingerprint=digest([reading, rows, versions, counts]),
             columns=columns,
             state={
                 "wanted": {**self._own_columns(), **self._carried_columns()},
-                "shards": [_state_of(shard, footer) for shard, footer in zip(shards, footers, strict=True)],
+                "reading": digest(reading),
+                "shards": [
+                    {**_state_of(shard, footer), "identity": digest(version)}
+                    for shard, footer, version in zip(shards, footers, versions, strict=True)
+                ],
                 "ending": image_ending(shards, self.config.storage_options),
             },
         )
+
+    def slice_fingerprint(self, index: SourceIndex, start: int, stop: int) -> str:
+        """Of the shards that hold some of the rows, and of the settings by which they are read."""
+        held = overlaps(index.state["shards"], start, min(stop, index.rows))
+        # How images are named in a folder of files is told by all its shards.
+        reading = [index.state["reading"], index.state["ending"]]
+        return digest([reading, [[shard["identity"], first, last] for shard, first, last in held]])
 
     def read(self, index: SourceIndex, start: int, stop: int, workspace: Store) -> pa.Table:
         """Rows [start, stop).
@@ -132,15 +144,10 @@ class Img2datasetOutput(Source):
             TransientError: A shard could not be read this time.
         """
         given = pa.schema([field for field in index.columns if field.name not in ("row", "key")])
-        pieces = []
-        first = 0
-        for shard in index.state["shards"]:
-            count = sum(shard["groups"])
-            begin, end = max(start - first, 0), min(min(stop, index.rows) - first, count)
-            if begin < end:
-                values = self._read_shard({**index.state, **shard}, (begin, end), workspace)
-                pieces.append(_typed(values, given, end - begin))
-            first += count
+        pieces = [
+            _typed(self._read_shard({**index.state, **shard}, (first, last), workspace), given, last - first)
+            for shard, first, last in overlaps(index.state["shards"], start, min(stop, index.rows))
+        ]
         table = pa.concat_tables(pieces) if pieces else given.empty_table()
         keys = row_keys(self.config.step_name, table["url"].to_pylist(), table["caption"].to_pylist())
         table = table.add_column(0, COLUMNS["key"].field, pa.array(keys, pa.string()))

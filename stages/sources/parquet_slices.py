@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,3 +53,18 @@ def read_slice(
             break
     table = pa.Table.from_batches(pieces, schema if not pieces else pieces[0].schema)
     return {name: table[source] for name, source in columns.items()}
+
+
+def overlaps(files: Sequence[Mapping[str, Any]], start: int, stop: int) -> Iterator[tuple[Mapping[str, Any], int, int]]:
+    """The files that hold some of the rows [start, stop) of all of them, each with the range of its own rows.
+
+    Args:
+        files: Each with its rows by row group as `groups`.
+    """
+    first = 0
+    for file in files:
+        count = sum(file["groups"])
+        begin, end = max(start - first, 0), min(stop - first, count)
+        if begin < end:
+            yield file, begin, end
+        first += count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns
 from stages.sources.described_files import FileDescriber, carried_fields, digest
-from stages.sources.parquet_slices import read_slice
+from stages.sources.parquet_slices import overlaps, read_slice
 from stages.sources.table_files import Format, TableFile, TableFiles
 
 _INDEXING_THREADS = 8
@@ -114,26 +114,33 @@ class UrlTable(Source):
         columns = pa.schema([*schema_of("row", "key", "url", "caption"), *carried_fields(files, described)])
         total = sum(sum(one.groups) for one in described)
         rows = min(total, self.config.max_rows or total)
-        pairs = list(zip(files, described, strict=True))
+        reading = [
+            [_VERSION, self.config.step_name, format, self.config.delimiter, self.config.encoding],
+            sorted(wanted.items()),
+            [[field.name, str(field.type)] for field in columns],
+        ]
+        held = [
+            {
+                "entry": file.entry,
+                "path": file.path,
+                "stored": one.stored,
+                "groups": one.groups,
+                "identity": f"{file.name} {one.identity}",
+            }
+            for file, one in zip(files, described, strict=True)
+        ]
+        counts = [[file["identity"], sum(one.groups)] for file, one in zip(held, described, strict=True)]
         return SourceIndex(
             rows=rows,
-            fingerprint=digest(
-                [
-                    [_VERSION, self.config.step_name, rows, format, self.config.delimiter, self.config.encoding],
-                    sorted(wanted.items()),
-                    [[field.name, str(field.type)] for field in columns],
-                    [[file.name, one.identity, sum(one.groups)] for file, one in pairs],
-                ]
-            ),
+            fingerprint=digest([reading, rows, counts]),
             columns=columns,
-            state={
-                "wanted": wanted,
-                "files": [
-                    {"entry": file.entry, "path": file.path, "stored": one.stored, "groups": one.groups}
-                    for file, one in pairs
-                ],
-            },
+            state={"wanted": wanted, "reading": digest(reading), "files": held},
         )
+
+    def slice_fingerprint(self, index: SourceIndex, start: int, stop: int) -> str:
+        """Of the files that hold some of the rows, and of the settings by which they are read."""
+        held = overlaps(index.state["files"], start, min(stop, index.rows))
+        return digest([index.state["reading"], [[file["identity"], first, last] for file, first, last in held]])
 
     def read(self, index: SourceIndex, start: int, stop: int, workspace: Store) -> pa.Table:
         """Rows [start, stop).
@@ -145,7 +152,7 @@ class UrlTable(Source):
         given = pa.schema([field for field in index.columns if field.name not in ("row", "key")])
         pieces = [
             _typed(self._read_file(file, index.state["wanted"], first, last, workspace), given, last - first)
-            for file, first, last in _overlaps(index.state["files"], start, min(stop, index.rows))
+            for file, first, last in overlaps(index.state["files"], start, min(stop, index.rows))
         ]
         table = pa.concat_tables(pieces) if pieces else given.empty_table()
         urls, captions = table["url"].to_pylist(), table["caption"].to_pylist()
@@ -191,19 +198,6 @@ class UrlTable(Source):
             names = self._describer(format).column_names(files[0])
             self._renamed = renamed_columns([name for name in names if name not in taken])
         return self._renamed
-
-
-def _overlaps(
-    files: Sequence[Mapping[str, Any]], start: int, stop: int
-) -> Iterator[tuple[Mapping[str, Any], int, int]]:
-    """The files that hold some of the rows [start, stop), each with the range of its own rows."""
-    first = 0
-    for file in files:
-        count = sum(file["groups"])
-        begin, end = max(start - first, 0), min(stop - first, count)
-        if begin < end:
-            yield file, begin, end
-        first += count
 
 
 def _typed(values: Mapping[str, pa.ChunkedArray], schema: pa.Schema, rows: int) -> pa.Table:

@@ -3,7 +3,7 @@
 import pytest
 from documents import ROOT
 
-from curation.plan.fingerprints import Fingerprints
+from curation.plan.fingerprints import Fingerprints, Layout
 from curation.plan.phases import Phase, make_plan
 from curation.recipe.load import parse_recipe
 from stages.catalogue import CATALOGUE
@@ -16,7 +16,7 @@ def fingerprints(*overrides):
     """The measure of every phase, the fingerprint of every decision, and that of the delivery."""
     text = (ROOT / "jobs/recipes/sandbox.yaml").read_text()
     plan = make_plan(parse_recipe(text, "sandbox.yaml", CATALOGUE, overrides))
-    prints = Fingerprints(plan, "layout")
+    prints = Fingerprints(plan, Layout("parts", "rows"))
     measures, decisions = {}, {}
     for item in plan.items:
         if isinstance(item, Phase):

@@ -1,6 +1,6 @@
 """The demo's two recipes: both valid, and both measuring pictures in the very same way."""
 
-from curation.plan.fingerprints import Fingerprints
+from curation.plan.fingerprints import Fingerprints, Layout
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
 from jobs.demo import raw_recipe_text, recipe_text
@@ -13,7 +13,7 @@ def plan_of(text):
 
 def measures(plan):
     """The measure of every phase by its name."""
-    prints = Fingerprints(plan, "layout")
+    prints = Fingerprints(plan, Layout("parts", "rows"))
     found = {}
     for item in plan.items:
         if item in plan.phases:

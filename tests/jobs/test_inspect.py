@@ -1,11 +1,10 @@
-"""`curation status`, `funnel`, `explain` and `query`, over a run that was really made."""
+"""`curation funnel`, `explain` and `query`, over a run that was really made."""
 
 import json
 
 import pytest
 from word_recipes import write_recipe
 
-from curation.storage.store import Store
 from jobs.cli import main
 
 
@@ -27,33 +26,6 @@ def text(capsys, *arguments):
     capsys.readouterr()
     assert main(list(arguments)) == 0
     return capsys.readouterr().out
-
-
-def test_status_counts_what_is_committed_when_asked(out, capsys):
-    status = document(capsys, "status", out)
-    assert (status["recipe"], status["state"], status["rows"], status["parts"]) == ("words", "finished", 20, 4)
-    assert [(item["name"], item["units"], item["done"]) for item in status["items"]] == [
-        ("text_rules", 4, 4),
-        ("select", 1, 1),
-        ("ledger", 4, 4),
-    ]
-    shown = text(capsys, "status", out)
-    assert "recipe words: finished, 20 rows in 4 parts" in shown
-
-
-def test_status_tells_how_far_it_is_when_a_run_has_not_ended(tmp_path, capsys):
-    recipe = str(write_recipe(tmp_path))
-    out = str(tmp_path / "out")
-    main(["run", recipe, "--out", out, "--runner", "in-process"])
-    store = Store(out)
-    record = json.loads(store.read_bytes("run.json"))
-    record |= {"state": "running", "items": record["items"][:1], "ledger": None}
-    store.write_bytes("run.json", json.dumps(record).encode())
-    store.delete(f"{record['items'][0]['commits']}/00000002.json")
-    status = document(capsys, "status", out)
-    assert (status["state"], status["items"][0]["done"], status["items"][0]["units"]) == ("running", 3, 4)
-    assert main(["funnel", out]) == 2
-    assert "the run is not complete" in capsys.readouterr().err
 
 
 def test_the_funnel_goes_from_step_to_step_when_asked(out, capsys):
@@ -102,7 +74,7 @@ def test_the_code_is_2_when_a_query_reads_a_file(out, capsys):
     assert "read_csv is refused" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["status"], ["funnel"], ["explain", "x"], ["query", "SELECT 1"]])
+@pytest.mark.parametrize("command", [["funnel"], ["explain", "x"], ["query", "SELECT 1"]])
 def test_the_remedy_is_named_when_there_is_no_run(tmp_path, capsys, command):
     assert main([command[0], str(tmp_path), *command[1:], "--json"]) == 2
     captured = capsys.readouterr()

@@ -42,10 +42,13 @@ class KillAfter:
     item_started = unit_done = item_ended = _hear
 
 
-def execute(folder: Path, *overrides, text=RECIPE, log=None, runner=None, listener=None):
-    recipe = parse_recipe(text.replace("LOG", str(log or folder.parent)), "recipe.yaml", CATALOGUE, overrides)
+def execute(
+    folder: Path, *overrides, text=RECIPE, log=None, runner=None, listener=None, catalogue=CATALOGUE, wrap=None
+):
+    recipe = parse_recipe(text.replace("LOG", str(log or folder.parent)), "recipe.yaml", catalogue, overrides)
     runner = runner or InProcessRunner(recipe.run.max_tries)
-    return Run(recipe, make_plan(recipe), Store(str(folder)), runner, listener or Listeners()).execute()
+    run = Run(recipe, make_plan(recipe), Store(str(folder)), runner, listener or Listeners(), wrap=wrap)
+    return run.execute()
 
 
 def ledger_of(folder: Path, result):

@@ -12,7 +12,7 @@ from toy_web import RECIPE, WEB_CATALOGUE, ToyWeb, contents, ends_of, page_body,
 from curation.engine.revisits import REFRESH, RevisitRequest, Revisits, check_request, retry_request
 from curation.errors import RecipeError
 from curation.ledger.open_run import open_run
-from curation.plan.fingerprints import layout_fingerprint
+from curation.plan.fingerprints import layout_of
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
 from curation.storage.store import Store
@@ -165,20 +165,21 @@ def test_rows_of_a_later_phase_are_tried_again_when_they_failed_there(tmp_path, 
 ONE_PHASE = RECIPE.replace("  - {kind: threshold, min: 2}\n", "")
 
 
+@pytest.mark.parametrize("text", [ONE_PHASE, RECIPE], ids=["in its phase", "in a phase of their own"])
 @pytest.mark.parametrize("retry_first", [False, True])
-def test_rows_that_failed_behind_the_fetching_are_tried_again_when_refreshed(tmp_path, web, out, retry_first):
+def test_rows_that_failed_behind_the_fetching_are_tried_again_when_refreshed(tmp_path, web, out, retry_first, text):
     web.set(weightless=[10, 11])
-    first = visit(out, web, text=ONE_PHASE)
+    first = visit(out, web, text=text)
     assert ends_of(out, first)[10][:2] == ("failed", "non_finite_score")
     web.set()
     if retry_first:
         with pytest.raises(Killed):
-            visit(out, web, text=ONE_PHASE, request=retry_request("non_finite_score"), listener=KillAfter(6))
+            visit(out, web, text=text, request=retry_request("non_finite_score"), listener=KillAfter(6))
     web.forget()
-    result = visit(out, web, text=ONE_PHASE, request=REFRESH)
+    result = visit(out, web, text=text, request=REFRESH)
     assert set(web.asked("weighed")) <= {10, 11}
     assert {ends_of(out, result)[row][0] for row in (10, 11)} == {"kept"}
-    assert contents(out, result) == fresh(tmp_path, web, text=ONE_PHASE)
+    assert contents(out, result) == fresh(tmp_path, web, text=text)
 
 
 def test_a_refresh_changes_nothing_when_rows_fail_again_behind_the_fetching(web, out):
@@ -393,7 +394,7 @@ def test_a_retry_is_refused_and_makes_nothing_when_no_step_of_the_recipe_measure
 
 def _revisits(folder):
     plan = make_plan(parse_recipe(RECIPE.replace("WEB", "w"), "r.yaml", WEB_CATALOGUE))
-    layout = layout_fingerprint(plan.source.index(Store(str(folder))).fingerprint, 16)
+    layout = layout_of(plan.source, plan.source.index(Store(str(folder))), 16)
     return Revisits(Store(str(folder)), plan, layout)
 
 

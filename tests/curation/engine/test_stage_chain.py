@@ -1,5 +1,7 @@
 """Stages on one worker: order, ends, columns that pass, and the row each streamed result belongs to."""
 
+import threading
+
 import pyarrow as pa
 import pytest
 from toy_steps import Develop, Draw, MeasureText
@@ -101,6 +103,43 @@ def test_two_streaming_stages_keep_their_rows_apart_when_one_follows_the_other()
     result = StageChain([Draw(Draw.Config()), Again(Draw.Config(name="again"))]).run(rows_of(*range(1, 12)), 0)
     for row in result.to_pylist():
         assert row["image"] == (None if row["row"] % 5 == 0 else f"u/{row['row']}".encode())
+
+
+def test_a_stream_goes_on_while_the_stage_behind_it_works():
+    second_came = threading.Event()
+
+    class Hurried(Draw):
+        def stream(self, table):
+            for count, row in enumerate(super().stream(table)):
+                if count == 1:
+                    second_came.set()
+                yield row
+
+    class Patient(Peek):
+        def process(self, table):
+            assert second_came.wait(10), "the second row was not fetched before the first was done"
+            return super().process(table)
+
+    chain = StageChain([Hurried(Draw.Config()), Patient(Peek.Config())])
+    assert chain.run(rows_of(1, 2, 3), 0).num_rows == 3
+
+
+def test_the_part_fails_at_once_when_a_stage_behind_a_stream_fails():
+    drawn = []
+
+    class Counted(Draw):
+        def stream(self, table):
+            for row in super().stream(table):
+                drawn.append(row)
+                yield row
+
+    class Broken(Peek):
+        def process(self, table):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        StageChain([Counted(Draw.Config()), Broken(Peek.Config())]).run(rows_of(*range(1, 50)), 0)
+    assert len(drawn) <= 3
 
 
 def test_all_columns_are_there_when_no_row_lives():

@@ -200,18 +200,18 @@ def test_host_is_given_up_for_all_when_connections_fail_in_succession():
         for turns in crew:
             await guests.visit(turns, "h")
             turns.report_unreachable("h", Reason.CONNECT_TIMEOUT)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         failures = []
         for turns in crew:
             with pytest.raises(HostGivenUp) as given_up:
                 await guests.visit(turns, "h")
             failures.append((given_up.value.reason, given_up.value.detail))
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(0.45)
         # One request tries it; the others wait for what becomes of it.
         await gathered([guests.visit(turns, "h", 0.05) for turns in crew])
         return failures
 
-    failures = with_workers(2, work, TurnLimits(4, unreachable_after=2, cool_down_s=0.3))
+    failures = with_workers(2, work, TurnLimits(4, unreachable_after=2, cool_down_s=0.4))
     assert failures == [(Reason.HOST_DOWN, "2 connections in succession failed (connect_timeout)")] * 2
     first, second = guests.began["h"][-2:]
     assert second - first > 0.04

@@ -3,7 +3,7 @@
 import pytest
 from toy_steps import CATALOGUE
 
-from curation.plan.fingerprints import Fingerprints, layout_fingerprint, steps_fingerprint
+from curation.plan.fingerprints import Fingerprints, Layout, steps_fingerprint
 from curation.plan.phases import Phase, make_plan
 from curation.recipe.load import parse_recipe
 from schemas.records import Revisit
@@ -36,10 +36,10 @@ def second_words(monkeypatch):
     monkeypatch.setattr(measure, "spec", property(with_other_column))
 
 
-def prints_of(*overrides, text=RECIPE, quarantined=(), layout=("source", 2000), revisits=(), editions=None):
+def prints_of(*overrides, text=RECIPE, quarantined=(), layout=("parts", "rows"), revisits=(), editions=None):
     """The fingerprints by name: {phase: (measure, scope)}, {decision or sink: fingerprint}."""
     plan = make_plan(parse_recipe(text, "r.yaml", CATALOGUE, overrides))
-    prints = Fingerprints(plan, layout_fingerprint(*layout), revisits)
+    prints = Fingerprints(plan, Layout(*layout), revisits)
     found = {}
     for item in plan.items:
         if isinstance(item, Phase):
@@ -97,9 +97,12 @@ def test_only_the_delivery_changes_when_the_sink_does():
     assert changed("write_lines.unit_rows=3") == {LAST}
 
 
-@pytest.mark.parametrize("layout", [("other source", 2000), ("source", 1999)])
-def test_everything_changes_when_other_rows_lie_in_a_part(layout):
-    assert changed(layout=layout) == EVERYTHING
+def test_everything_changes_when_the_source_is_cut_otherwise():
+    assert changed(layout=("other parts", "rows")) == EVERYTHING
+
+
+def test_no_measure_changes_when_the_source_holds_other_rows():
+    assert changed(layout=("parts", "other rows")) == {f"{FIRST}.scope", *AFTER_FIRST}
 
 
 def test_scopes_change_behind_it_when_a_part_was_set_aside():
@@ -110,7 +113,7 @@ def meant_for(name, number=1):
     """A retry that is meant for a phase of the recipe."""
     plan = make_plan(parse_recipe(RECIPE, "r.yaml", CATALOGUE))
     (phase,) = (phase for phase in plan.phases if phase.name == name)
-    steps = steps_fingerprint(phase, layout_fingerprint("source", 2000))
+    steps = steps_fingerprint(phase, "parts")
     return Revisit(number=number, kind="retry", reasons=("deadline",), phases=(steps,))
 
 

@@ -39,6 +39,26 @@ def test_sizes_use_what_there_is_evenly_when_all_fits(needs, cluster, sizes):
     assert sized(needs, **cluster) == sizes
 
 
+@pytest.mark.parametrize(
+    ("unit_seconds", "sizes"),
+    [
+        # 8 CPUs: 6 workers at 3 s and 2 at 1 s both do two units a second.
+        ([3.0, 1.0], [6, 2]),
+        ([1.0, 3.0], [2, 6]),
+        # What is not known is taken for the mean of the others.
+        ([2.0, None], [4, 4]),
+        ([None, None], [4, 4]),
+        ([0.0, 5.0], [1, 7]),
+    ],
+)
+def test_the_slower_operator_has_more_workers_when_costs_are_known(unit_seconds, sizes):
+    assert sized([(1,), (1,)], unit_seconds=unit_seconds) == sizes
+
+
+def test_the_others_take_what_is_left_when_the_slowest_has_all_gpus():
+    assert sized([(1,), (1, 1)], cpus=8, gpus=2, unit_seconds=[0.1, 9.0]) == [6, 2]
+
+
 def test_the_plan_is_refused_with_the_sum_when_it_cannot_fit():
     with pytest.raises(PlanError) as caught:
         sized([(2,), (1, 1)], cpus=2, gpus=1)

@@ -3,17 +3,20 @@
 import json
 import shutil
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from toy_runs import KillAfter, Killed, execute, ledger_of, logged
 from toy_steps import CATALOGUE
 
+from curation.engine.remembered import Remembered
 from curation.errors import RecipeError
 from curation.ledger.open_run import open_ledger, open_run
 from curation.recipe.load import parse_recipe
 from curation.removals.records import Removals
 from curation.removals.remove import Takedown, carry_out, note_removal
+from curation.storage.layout import REMEMBERED
 from curation.storage.store import Store
 from schemas.records import Erased, PartCommit, RemovalList
 
@@ -158,6 +161,14 @@ def test_pairs_are_removed_when_they_come_only_later(out):
     remove(out, urls=["u/66"])
     ledger = ledger_of(out, run(out, "source.rows=70"))
     assert ledger.filter(reason="removed").select("row", "url", "caption").rows() == [(66, None, None)]
+
+
+def test_what_decisions_remember_goes_when_a_picture_is_removed(out):
+    memory = Remembered(Store(str(out)).child(REMEMBERED))
+    memory.keep("hashes", {"values": np.arange(3)})
+    remove(out, urls=["u/4"])
+    assert memory.recall("hashes") is None
+    assert not list(out.rglob("*.npz"))
 
 
 def test_only_the_named_pairs_go_when_they_are_named_by_key(out):

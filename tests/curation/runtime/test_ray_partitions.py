@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import ray
 
 from curation.engine.grouping import decide_on_groups
 from curation.runtime.ray_data import RayRunner
@@ -28,6 +29,43 @@ def test_verdicts_are_those_of_one_process_when_partitions_are_tasks(runner: Ray
     assert found.equals(expected.select(found.columns))
     assert found["reason"].null_count() == 1500
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verdicts_are_the_same_when_workers_and_partitions_are_others(runner: RayRunner, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    rows, pictures = 600, draws.integers(0, 2**32, (40, 8), dtype=np.uint32)
+    near = pictures[draws.integers(0, 40, rows)]
+    near[:, 0] ^= np.uint32(1) << draws.integers(0, 32, rows).astype(np.uint32)
+    frame = pl.DataFrame(
+        {
+            "row": np.arange(rows),
+            "key": [f"{draw:032x}" for draw in draws.integers(0, 2**62, rows)],
+            "sha256": [f"{draw:064x}" for draw in draws.integers(0, 400, rows)],
+            "url": [f"http://a.example/{draw}.jpg" for draw in draws.integers(0, 500, rows)],
+            "pdq": [value.tobytes().hex() for value in near],
+            "pdq_quality": np.full(rows, 100, np.int16),
+        }
+    )
+    step = CATALOGUE.exchanges["deduplicate"]
+    exchange = step(step.Config(exact=("image", "url"), prefer=()))
+    expected = exchange.decide(frame.lazy()).collect().sort("row")
+    assert 0 < expected["reason"].null_count() < 40
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=1).lazy()
+    workers = int(ray.cluster_resources()["CPU"])
+    for count, held in ((2, 0), (3, workers - 1)):
+        # Who holds a processor leaves the tasks one worker fewer.
+        holders = [_Holder.remote() for _ in range(held)]
+        ray.get([holder.there.remote() for holder in holders])
+        found = decide_on_groups(exchange, shuffled, runner.partitions(count, Store(str(tmp_path)))).collect()
+        assert found.sort("row").select(expected.columns).equals(expected)
+        for holder in holders:
+            ray.kill(holder)
+
+
+@ray.remote(num_cpus=1)
+class _Holder:
+    def there(self) -> bool:
+        return True
 
 
 def test_task_is_refused_memory_when_it_asks_for_more_than_its_limit(runner: RayRunner, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+import time
 
 import fsspec
 import pytest
@@ -55,6 +56,16 @@ def test_entries_are_sorted_and_direct_when_listed(store):
         store.write_bytes(path, b"")
     assert store.list("f") == ["1", "10", "2", "sub"]
     assert store.list("missing") == []
+
+
+def test_times_of_files_are_told_when_a_folder_is_listed(store):
+    begin = time.time()
+    store.write_bytes("a/one", b"1")
+    store.write_bytes("a/b/two", b"2")
+    times = store.written_at("a")
+    assert set(times) == {"one"}
+    assert begin - 2 <= times["one"] <= time.time() + 2
+    assert store.written_at("nowhere") == {}
 
 
 def test_a_missing_file_is_told_apart_when_read(store):

@@ -110,3 +110,24 @@ def test_tar_says_nothing_of_time_or_user():
     with tarfile.open(fileobj=io.BytesIO(file.getvalue())) as tar:
         entry = tar.getmember("a.txt")
     assert (entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname, entry.mode) == (0, 0, 0, "", "", 0o644)
+
+
+def test_tar_is_what_tarfile_writes_whatever_the_lengths():
+    lengths = (0, 1, 511, 512, 513, 10_240, 70_000)
+    samples = [
+        [(f"{length:032x}.{kind}", bytes([length % 251]) * length) for kind in ("jpg", "txt")] for length in lengths
+    ]
+    for count in (0, 1, len(samples)):
+        expected, written = io.BytesIO(), io.BytesIO()
+        with tarfile.open(fileobj=expected, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+            for name, content in [member for members in samples[:count] for member in members]:
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(content), 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        write_tar(written, samples[:count])
+        assert written.getvalue() == expected.getvalue()
+
+
+def test_tar_refuses_a_name_when_it_is_longer_than_its_header_holds():
+    with pytest.raises(ValueError, match="does not fit"):
+        write_tar(io.BytesIO(), [[("a" * 101, b"x")]])

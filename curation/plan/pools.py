@@ -1,0 +1,202 @@
+"""The pools of workers of each phase, worked out before the start: how many, what sets the pace, how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from curation.contracts.resources import Resources
+from curation.contracts.stage import Stage
+from curation.errors import PlanError
+from curation.plan.costs import MeasuredCosts, StepCost
+from curation.plan.phases import Decision, Phase, Plan
+from curation.plan.sizing import ClusterResources, size_pools
+from schemas.columns import COLUMNS, Role
+
+UNITS_PER_WORKER = 2
+"""Ray Data gives a worker its next part while it is busy with one."""
+_IMAGE_BYTES = 100_000
+_TEXT_BYTES = 100
+"""Taken for a row's image, or any other value of varying length, where nothing was measured."""
+
+
+def device_groups(stages: Sequence[Stage]) -> list[list[Stage]]:
+    """Consecutive stages that share a worker, since they need the same kind of device."""
+    groups: list[list[Stage]] = [[]]
+    for stage in stages:
+        if groups[-1] and (groups[-1][-1].spec.resources.gpus > 0) != (stage.spec.resources.gpus > 0):
+            groups.append([])
+        groups[-1].append(stage)
+    return groups
+
+
+def joint_resources(stages: Sequence[Stage]) -> Resources:
+    """What a worker needs that does the stages one after the other."""
+    needs = [stage.spec.resources for stage in stages] or [Resources()]
+    memory = [need.memory_bytes for need in needs if need.memory_bytes]
+    return Resources(
+        cpus=max(need.cpus for need in needs),
+        gpus=max(need.gpus for need in needs),
+        memory_bytes=sum(memory) or None,
+    )
+
+
+def unit_seconds(steps: Sequence[str], costs: Mapping[str, StepCost], unit_rows: int) -> float | None:
+    """How long a worker takes for a unit; None where a step's cost is not known."""
+    if not steps or not all(step in costs for step in steps):
+        return None
+    return sum(costs[step].row_seconds for step in steps) * unit_rows
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The workers of one operator of a phase.
+
+    Attributes:
+        unit_seconds: How long one of them takes for a part, None where that is not known.
+        measured: Whether that is from parts that were done.
+    """
+
+    name: str
+    workers: int
+    resources: Resources
+    unit_seconds: float | None
+    measured: bool
+
+    def rows_per_s(self, unit_rows: int) -> float | None:
+        """What all of them do together."""
+        return self.workers * unit_rows / self.unit_seconds if self.unit_seconds else None
+
+
+@dataclass(frozen=True)
+class PhasePools:
+    """One phase.
+
+    Attributes:
+        parts_in_flight: Parts that are begun at the same time, and repeated if everything dies.
+        part_bytes: What a part weighs between two pools.
+        in_flight_bytes: What the parts between pools weigh together in Ray's object store.
+        bottleneck: The pool that sets the pace, None where a cost is not known.
+        hours: For all rows, None where that is not known.
+        misfit: Why the phase does not fit the cluster.
+    """
+
+    name: str
+    pools: tuple[Pool, ...] = ()
+    parts_in_flight: int = 0
+    part_bytes: int = 0
+    in_flight_bytes: int = 0
+    bottleneck: str | None = None
+    rows_per_s: float | None = None
+    hours: float | None = None
+    misfit: str | None = None
+
+
+@dataclass(frozen=True)
+class ResourcePlan:
+    """What a plan needs of a cluster.
+
+    Attributes:
+        rows: Of the source, None where they have not been counted.
+        decision_bytes: What the driver holds of the columns of the largest decision, a guess.
+    """
+
+    cluster: ClusterResources
+    rows: int | None
+    phases: tuple[PhasePools, ...]
+    decision_bytes: int | None
+
+    def check(self, begun: frozenset[str] = frozenset()) -> None:
+        """Refuses what does not fit, before anything is done.
+
+        Args:
+            begun: Phases of which parts are done: whether they need workers is found out when it is their turn.
+
+        Raises:
+            PlanError: With the sum of each phase that does not fit.
+        """
+        misfits = [f"phase {phase.name}: {phase.misfit}" for phase in self.phases if phase.misfit]
+        if misfits and not all(phase.name in begun for phase in self.phases if phase.misfit):
+            raise PlanError("\n".join(misfits))
+
+
+def plan_resources(
+    plan: Plan,
+    cluster: ClusterResources,
+    costs: MeasuredCosts,
+    *,
+    part_rows: int,
+    rows: int | None = None,
+    max_workers: int | None = None,
+) -> ResourcePlan:
+    """The pools of every phase on a cluster, what sets the pace in each, and how long it takes."""
+    phases = tuple(_phase_pools(phase, cluster, costs, part_rows, rows, max_workers) for phase in plan.phases)
+    return ResourcePlan(cluster, rows, phases, _decision_bytes(plan, rows))
+
+
+def _phase_pools(
+    phase: Phase,
+    cluster: ClusterResources,
+    costs: MeasuredCosts,
+    part_rows: int,
+    rows: int | None,
+    max_workers: int | None,
+) -> PhasePools:
+    groups = device_groups(phase.stages)
+    names = ["-".join(stage.config.step_name for stage in group) or phase.name for group in groups]
+    needs = [(name, joint_resources(group)) for name, group in zip(names, groups, strict=True)]
+    known = [costs.of(group) for group in groups]
+    spent = [
+        unit_seconds([stage.config.step_name for stage in group], cost, part_rows)
+        for group, cost in zip(groups, known, strict=True)
+    ]
+    units = -(-rows // part_rows) if rows is not None else 1_000_000
+    try:
+        sizes = size_pools(needs, cluster, units, max_workers, spent)
+    except PlanError as error:
+        return PhasePools(phase.name, misfit=str(error))
+    pools = tuple(
+        Pool(name, size, need, seconds, all(cost.origin == "measured" for cost in costs_of.values()))
+        for (name, need), size, seconds, costs_of in zip(needs, sizes, spent, known, strict=True)
+    )
+    paces = [pool.rows_per_s(part_rows) for pool in pools]
+    pace = min((each for each in paces if each is not None), default=None) if None not in paces else None
+    in_flight = min(units, UNITS_PER_WORKER * sum(sizes))
+    part_bytes = int(costs.row_bytes.get(phase.name) or _row_bytes(phase)) * part_rows
+    return PhasePools(
+        name=phase.name,
+        pools=pools,
+        parts_in_flight=in_flight,
+        part_bytes=part_bytes,
+        in_flight_bytes=part_bytes * in_flight if len(pools) > 1 else 0,
+        bottleneck=None if pace is None else pools[paces.index(pace)].name,
+        rows_per_s=pace,
+        hours=rows / pace / 3600 if pace and rows is not None else None,
+    )
+
+
+def _row_bytes(phase: Phase) -> int:
+    made = {name for stage in phase.stages for name in (*stage.spec.adds, *stage.spec.requires) if name in COLUMNS}
+    binary = any(COLUMNS[name].role in (Role.PAYLOAD, Role.TRANSIENT) for name in made)
+    return _IMAGE_BYTES if binary else _TEXT_BYTES
+
+
+def _decision_bytes(plan: Plan, rows: int | None) -> int | None:
+    """Exchanges hold columns of all rows, their vectors apart, which stream past them."""
+    if rows is None:
+        return None
+    decisions = [item for item in plan.items if isinstance(item, Decision)]
+    widths = [
+        sum(_width(COLUMNS[name].type) if name in COLUMNS else _TEXT_BYTES for name in item.exchange.spec.requires)
+        for item in decisions
+    ]
+    return max(widths, default=0) * rows
+
+
+def _width(kind: Any) -> int:
+    if pa.types.is_primitive(kind):
+        return max(1, int(kind.bit_width) // 8)
+    return 0 if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) else _TEXT_BYTES

@@ -1,0 +1,1 @@
+"""Traces: what was done with each part when, on which worker."""

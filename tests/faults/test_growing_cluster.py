@@ -1,0 +1,73 @@
+"""A cluster that gets a node while a phase runs: its processors are used in that phase, and limits per host hold."""
+
+import asyncio
+import threading
+import time
+
+import fetch_parts
+import pytest
+import ray
+from fetch_parts import FetchOperator
+from raw_web import RawWeb
+from ray.cluster_utils import Cluster
+
+from curation.runtime.ray_data import RayRunner
+
+# Nodes take their time to start, and Ray Data looks for new ones every 20 s.
+pytestmark = pytest.mark.timeout(400)
+NODE = {"include_dashboard": False, "dashboard_agent_listen_port": 0, "object_store_memory": 100_000_000}
+
+
+@pytest.fixture
+def cluster(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    made = Cluster(
+        initialize_head=True, head_node_args={**NODE, "num_cpus": 1, "gcs_server_port": 0, "temp_dir": "/tmp/r-growing"}
+    )
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+class WherePlaced(FetchOperator):
+    """Notes in the name of a reason on which node each unit was worked on."""
+
+    def run(self, unit, table):
+        done = super().run(unit, table)
+        node = ray.get_runtime_context().get_node_id()
+        return done.__class__(report=done.report.model_copy(update={"rejected": {node: 1}}))
+
+
+def test_a_node_that_joins_during_a_phase_is_used_and_the_limit_per_host_holds(cluster):
+    import sys
+
+    for module in (fetch_parts, sys.modules[__name__]):
+        ray.cloudpickle.register_pickle_by_value(module)
+    web = RawWeb()
+
+    async def handler(exchange):
+        await asyncio.sleep(0.3)
+        await exchange.respond(200, b"some bytes")
+
+    urls = [web.handle(f"/{number}", handler) for number in range(1000)]
+    reports = []
+    runner = RayRunner(address=cluster.address)
+    operator = WherePlaced(urls, 5, per_host_concurrency=3, concurrency=32)
+    run = threading.Thread(target=runner.run, args=([operator], list(range(200)), reports.append))
+    run.start()
+    try:
+        deadline = time.monotonic() + 60
+        while len(reports) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        before = {node for report in reports for node in report.rejected}
+        joined = cluster.add_node(**{key: NODE[key] for key in NODE if key != "include_dashboard"}, num_cpus=2)
+        run.join(timeout=240)
+        assert not run.is_alive()
+    finally:
+        web.close()
+    assert before == {cluster.head_node.node_id}
+    assert {node for report in reports for node in report.rejected} == {cluster.head_node.node_id, joined.node_id}
+    assert sorted(report.unit for report in reports) == list(range(200))
+    assert sum(report.kept for report in reports) == 1000
+    assert web.most_together == {"127.0.0.1": 3}
