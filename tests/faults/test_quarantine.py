@@ -14,7 +14,9 @@ def test_the_part_is_set_aside_with_code_3_and_tried_again_by_the_next_run_when_
     assert toys.run(out, "run.max_tries=2", plot=plot, address=cluster.address) == 3
     in_part = {row for row in range(DEADLY[0], DEADLY[1] + 1) if row % 7}
     developed = {row for row in in_part if row % 5}
-    assert {row: plot.work("develop_on_gpu")[row] for row in in_part} == {row: 2 * (row in developed) for row in in_part}
+    assert {row: plot.work("develop_on_gpu")[row] for row in in_part} == {
+        row: 2 * (row in developed) for row in in_part
+    }
     assert plot.repeated("draw") == set()
     keys = dict(ledger_of(out).select("row", "key").iter_rows())
     aside = {keys[row] for row in in_part}

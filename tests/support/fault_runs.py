@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from deadly_steps import Plot, plotted, travel_whole
+from deadly_steps import plotted, travel_whole
 
 import jobs.curate
 from schemas.records import RunRecord

@@ -1,0 +1,75 @@
+"""Nodes that leave while what was made on them has not been read yet."""
+
+import pytest
+from deadly_steps import Plot
+from fault_runs import NODE, TOYS, Work, assert_same_end, cluster_of, commits_of, ended, wait_until
+
+PART_ROWS = 16
+PARTS = 12
+MEASURED = "pool/draw_large-develop_on_gpu-*/commits-*/*.json"
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A head without processors, a node that fetches and one with a device; tests add the one that leaves."""
+    with cluster_of({"num_cpus": 0}, {"num_cpus": 1}, {"num_cpus": 1, "num_gpus": 1}) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """The toys with a megabyte to a part, so that parts on their way lie in the nodes' object stores."""
+    recipe = tmp_path_factory.mktemp("recipe") / "large.yaml"
+    recipe.write_text(TOYS.replace("{kind: draw}", "{kind: draw_large, body_bytes: 100_000}"))
+    return Work(recipe, (f"source.rows={PARTS * PART_ROWS}",))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(work, tmp_path_factory):
+    """The folder of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed-large")
+    assert work.run(folder / "out", plot=Plot(folder / "plot")) == 0
+    return folder / "out"
+
+
+def announce(cluster, node):
+    """Tells the cluster that a node will be taken in 30 s, as clouds do with spot machines."""
+    from ray._raylet import GcsClient
+    from ray.core.generated import autoscaler_pb2
+
+    accepted, message = GcsClient(address=cluster.address).drain_node(
+        node.node_id, autoscaler_pb2.DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"), "spot", 30_000
+    )
+    assert accepted, message
+
+
+@pytest.mark.parametrize("announced", [False, True], ids=["killed", "drained and told to end"])
+def test_only_what_was_not_committed_is_made_again_when_a_node_leaves_with_unread_parts(
+    announced, nodes, work, undisturbed, tmp_path
+):
+    leaving = nodes.add_node(**NODE, num_cpus=1)
+    raylet = leaving.all_processes["raylet"][0].process.pid
+    out = tmp_path / "out"
+    plot = Plot(tmp_path / "plot", held=("develop_on_gpu",))
+    driver = work.start(out, plot=plot, address=nodes.address)
+    gone = False
+    try:
+        wait_until(lambda: len(plot.work("draw_large")) >= 5 * PART_ROWS * 6 // 7, driver)
+        wait_until(lambda: len(plot.workers("draw_large").get(raylet, ())) >= 2 * PART_ROWS * 6 // 7, driver)
+        if announced:
+            announce(nodes, leaving)
+        committed = commits_of(out, MEASURED)
+        made_there = plot.workers("draw_large")[raylet]
+        nodes.remove_node(leaving, allow_graceful=announced)
+        gone = True
+        plot.release("develop_on_gpu")
+        assert ended(driver)[0] == 0
+    finally:
+        driver.kill()
+        if not gone:
+            nodes.remove_node(leaving, allow_graceful=False)
+    assert_same_end(out, undisturbed)
+    again = plot.repeated("draw_large")
+    assert again
+    assert again <= made_there
+    assert {row // PART_ROWS for row in again}.isdisjoint(committed)
