@@ -26,8 +26,8 @@ demo: install ## the whole way on a generated web, checked against its truth
 test: install
 	$(BIN)/python -m pytest --ignore tests/faults --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
-test-faults: install ## clusters of several nodes that come and go; not part of `make test`
-	$(BIN)/python -m pytest tests/faults --numprocesses 0 $(TEST_ARGS)
+test-faults: install ## kills whatever can be killed, on clusters that come and go; not part of `make test`
+	$(BIN)/python -m pytest tests/faults --numprocesses 0 --timeout 600 --durations 10 $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .
