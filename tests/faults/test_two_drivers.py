@@ -4,6 +4,7 @@ from deadly_steps import Plot
 from fault_runs import assert_same_end, commits_of, ended, wait_until
 
 PART_ROWS = 16
+PHASES = ("measure_text", "draw-develop_on_gpu")
 
 
 def test_they_share_the_work_and_one_commit_of_each_part_wins_when_two_run_at_once(toys, undisturbed_toys, tmp_path):
@@ -20,7 +21,7 @@ def test_they_share_the_work_and_one_commit_of_each_part_wins_when_two_run_at_on
     for kind in ("measure_text", "draw", "develop_on_gpu"):
         assert len({row // PART_ROWS for row in plot.repeated(kind)}) <= 2
     named = {path.name for path in out.glob("pool/*/data/*.parquet")}
-    assert len(named) == sum(len(commits_of(out, f"pool/{phase}-*/commits-*/*.json")) for phase in ("measure", "draw"))
+    assert len(named) == sum(len(commits_of(out, f"pool/{phase}-*/commits-*/*.json")) for phase in PHASES)
 
 
 def test_both_come_to_the_same_end_when_one_of_them_is_on_a_cluster(toys, undisturbed_toys, cluster, tmp_path):

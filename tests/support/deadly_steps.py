@@ -110,20 +110,18 @@ class Plot:
 
     def work(self, name):
         """How often each row, or unit, was worked on."""
-        path = f"{self.folder}/{name}.work"
-        if not os.path.exists(path):
-            return Counter()
-        with open(path) as file:
-            return Counter(int(line.split()[0]) for line in file)
+        return Counter(number for number, _ in self._lines(name))
 
     def workers(self, name):
         """By the process in whose charge it was done, the rows or units that were worked on."""
         done = {}
-        with open(f"{self.folder}/{name}.work") as file:
-            for line in file:
-                number, parent = map(int, line.split())
-                done.setdefault(parent, set()).add(number)
+        for number, parent in self._lines(name):
+            done.setdefault(parent, set()).add(number)
         return done
+
+    def _lines(self, name):
+        path = Path(self.folder, f"{name}.work")
+        return [tuple(map(int, line.split())) for line in path.read_text().splitlines()] if path.exists() else []
 
     def repeated(self, name):
         """The rows, or units, that were worked on more than once."""
@@ -225,7 +223,7 @@ def plotted(plot, *, light=True):
     Args:
         light: As it is: little work is done by the driver. False: workers do all of it.
     """
-    nothing = dict.fromkeys(run.LIGHT_ROWS, 0)
+    nothing = dict.fromkeys(("deciding", "delivery", "ledger"), 0)
     with (
         mock.patch.object(jobs.curate, "CATALOGUE", deadly_catalogue(plot)),
         mock.patch.object(jobs.curate, "Store", lambda url: DeadlyStore(url, plot)),
