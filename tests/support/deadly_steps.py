@@ -22,7 +22,7 @@ from curation.engine import run
 from curation.storage.store import Store
 from stages.catalogue import CATALOGUE
 
-_PATIENCE_S = 300
+_PATIENCE_S = 500
 
 
 class DrawLarge(toy_steps.Draw):

@@ -95,7 +95,7 @@ class Work:
         )
 
 
-def ended(driver, timeout=240):
+def ended(driver, timeout=500):
     """The exit code and the messages of a driver that comes to its end."""
     try:
         _, messages = driver.communicate(timeout=timeout)
@@ -104,7 +104,7 @@ def ended(driver, timeout=240):
     return driver.returncode, messages
 
 
-def wait_until(condition, driver=None, limit_s=200):
+def wait_until(condition, driver=None, limit_s=500):
     """Waits; fails when a driver ends before."""
     limit = time.monotonic() + limit_s
     while not condition():
