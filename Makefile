@@ -9,8 +9,8 @@ TEST_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
-.PHONY: install demo test test-faults check fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch bench-dedupe bench-select \
-	bench-balance bench-semantic bench-whatif constraints clean
+.PHONY: install demo test test-s3 test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch \
+	bench-dedupe bench-select bench-balance bench-semantic bench-whatif bench-engine bench-scaling constraints clean
 
 install: $(INSTALLED)
 
@@ -24,16 +24,28 @@ demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
 test: install
-	$(BIN)/python -m pytest --ignore tests/faults --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
+	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/s3 --ignore tests/cluster --numprocesses $(TEST_PROCESSES) --dist loadfile \
+		--no-loadscope-reorder $(TEST_ARGS)
 
-test-faults: install ## kills whatever can be killed, on clusters that come and go; not part of `make test`
+test-s3: install ## whole runs against a real object store: Ceph, from Debian's packages
+	tests/s3/install_ceph.sh
+	$(BIN)/python -m pytest tests/s3 $(TEST_ARGS)
+
+test-faults: install ## what kills, breaks and lies: workers, nodes, drivers, disks, stores; minutes
 	$(BIN)/python -m pytest tests/faults --numprocesses 0 --timeout 600 --durations 10 $(TEST_ARGS)
+
+test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
+	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m jobs.audit
+
+audit: install ## whether a pinned package has a known vulnerability; AUDIT_ARGS=--require-answer fails if nobody can be asked
+	$(BIN)/python -m jobs.audit $(AUDIT_ARGS)
 
 fmt: install
 	$(BIN)/ruff check --fix .
@@ -53,6 +65,12 @@ soak-fetch: install ## 100,000 requests to a server that does everything wrong: 
 
 bench-fetch: install $(PEER)/.installed ## fetching and decoding against img2dataset, over nginx: about 10 minutes
 	$(BIN)/python -m jobs.bench.fetch --img2dataset $(PEER)/bin/img2dataset $(BENCH_ARGS)
+
+bench-engine: install ## no-op stages by the part, fetching and encoding against a bare loop, the start
+	$(BIN)/python -m jobs.bench.engine $(BENCH_ARGS)
+
+bench-scaling: install ## what a billion pairs come to: sizes, requests and driver load, from counts on small runs
+	$(BIN)/python -m jobs.bench.scaling $(BENCH_ARGS)
 
 bench-latency: install ## what slow hosts and dead URLs cost
 	$(BIN)/python -m jobs.bench.latency $(BENCH_ARGS)

@@ -7,8 +7,23 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from jobs import curate, demo, evaluate, inspect, presets, remove, status, train, versions, whatif
+from jobs import (
+    cluster_jobs,
+    curate,
+    demo,
+    evaluate,
+    inspect,
+    presets,
+    remove,
+    status,
+    submit,
+    train,
+    upkeep,
+    versions,
+    whatif,
+)
 from jobs.exit_codes import exit_code_of
+from jobs.passing_parser import PassingParser
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -16,8 +31,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="curation", description="From a list of URLs to curated image-text shards to an evaluated model, on Ray."
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (curate, presets, status, inspect, whatif, versions, remove, train, evaluate, demo):
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=PassingParser)
+    looking = (curate, presets, status, inspect, whatif, versions)
+    for module in (*looking, remove, upkeep, train, evaluate, submit, cluster_jobs, demo):
         module.add_parsers(commands)
     return parser
 

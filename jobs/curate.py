@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 
 from curation.console.progress import LiveProgress, PlainProgress
+from curation.contracts.stage import Stage
 from curation.engine.events import Listener, Listeners
 from curation.engine.meters import MeteredEvents
 from curation.engine.metrics import MetricsStream
 from curation.engine.revisits import REFRESH, RevisitRequest, check_request, retry_request
 from curation.engine.run import Run, RunResult
+from curation.errors import RecipeError
 from curation.ledger.funnel import make_funnel
 from curation.ledger.open_run import scan_ledger
 from curation.plan.checks import checked_plan
@@ -26,11 +30,13 @@ from curation.plan.pools import ResourcePlan
 from curation.recipe.load import load_recipe
 from curation.recipe.model import Recipe
 from curation.runtime.in_process import InProcessRunner
+from curation.runtime.secret_names import secret_values
 from curation.storage.store import Store
 from curation.tracing.exporters import check_destination
 from curation.tracing.traced_events import TracedEvents
 from curation.tracing.traced_operator import TracedOperator
-from jobs.exit_codes import ExitCode, exit_code_of
+from jobs.as_job import add_secret_argument, run_as_job
+from jobs.exit_codes import ExitCode
 from jobs.resources import add_cluster_arguments, asked_resources, resource_text, resource_values
 from jobs.revisit_report import revisit_summary, revisit_text
 from stages.catalogue import CATALOGUE
@@ -61,6 +67,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`, shared with the Ray job."""
     _add_recipe(parser)
+    add_secret_argument(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run, any fsspec path")
     parser.add_argument("--runner", choices=["ray", "in-process"], default="ray")
     parser.add_argument("--address", help="Ray cluster to join; default: RAY_ADDRESS, or one on this machine")
@@ -104,10 +111,7 @@ def describe_plan(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     items: list[dict[str, Any]] = []
     for item in plan.items:
         if isinstance(item, Phase):
-            steps = [
-                {"step": stage.config.step_name, "cpus": stage.spec.resources.cpus, "gpus": stage.spec.resources.gpus}
-                for stage in item.stages
-            ]
+            steps = [_step_needs(stage, recipe.run.placement) for stage in item.stages]
             items.append({"kind": "phase", "name": item.name, "steps": steps, "reads": item.needs, "adds": item.adds})
         else:
             spec = item.exchange.spec
@@ -117,6 +121,13 @@ def describe_plan(recipe: Recipe, plan: Plan) -> dict[str, Any]:
     return {"recipe": recipe.name, "part_rows": recipe.run.part_rows, "items": items, "resolved": recipe.resolved()}
 
 
+def _step_needs(stage: Stage, placement: Mapping[str, str]) -> dict[str, Any]:
+    """What one worker of a step needs; `nodes` is the resource of the nodes that the recipe places it on."""
+    name, needs = stage.config.step_name, stage.spec.resources
+    placed = {"nodes": placement[name]} if name in placement else {}
+    return {"step": name, "cpus": needs.cpus, "gpus": needs.gpus, **placed}
+
+
 def _plan_text(description: dict[str, Any]) -> str:
     lines = [f"recipe {description['recipe']}, parts of {description['part_rows']} rows"]
     for item in description["items"]:
@@ -124,12 +135,16 @@ def _plan_text(description: dict[str, Any]) -> str:
         lines.append(f"           reads {', '.join(item['reads']) or 'nothing'}")
         if item.get("adds"):
             lines.append(f"           adds  {', '.join(item['adds'])}")
+        placed = [f"{step['step']} on {step['nodes']}" for step in item.get("steps", ()) if "nodes" in step]
+        if placed:
+            lines.append(f"           nodes {', '.join(placed)}")
     return "\n".join(lines) + "\n"
 
 
 def run_command(args: argparse.Namespace) -> int:
     """`curation run`."""
-    request = _request_of(args)
+    request = request_of(args)
+    secret_values(args.secrets)
     recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
     plan = checked_plan(recipe)
     if request is not None:
@@ -142,10 +157,10 @@ def run_command(args: argparse.Namespace) -> int:
             plan,
             args.out,
             args.runner,
-            address=args.address,
+            where=Where(args.address, tuple(args.secrets), args.metrics_port),
             listener=progress,
             request=request,
-            watch=Watch(args.trace, args.metrics_port, _announce),
+            watch=Watch(args.trace, _announce),
         )
     finally:
         if isinstance(progress, LiveProgress):
@@ -157,10 +172,26 @@ def run_command(args: argparse.Namespace) -> int:
     return ExitCode.QUARANTINED if result.quarantined else ExitCode.DONE
 
 
-def _request_of(args: argparse.Namespace) -> RevisitRequest | None:
+def request_of(args: argparse.Namespace) -> RevisitRequest | None:
+    """What the arguments ask to be asked for again."""
     if args.refresh:
         return REFRESH
     return None if args.retry_failed is None else retry_request(args.retry_failed)
+
+
+@dataclass(frozen=True)
+class Where:
+    """The Ray that a run works on.
+
+    Attributes:
+        address: Of a cluster; None: RAY_ADDRESS, or a Ray of the run's own.
+        secrets: Names of variables of this process's environment that all workers get, too.
+        metrics_port: Where a Ray of the run's own is asked for its figures.
+    """
+
+    address: str | None = None
+    secrets: tuple[str, ...] = ()
+    metrics_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -169,12 +200,10 @@ class Watch:
 
     Attributes:
         trace: Where traces go; None: where the recipe says.
-        metrics_port: Where a Ray of the run's own is asked for its figures.
         announce: Is told what the run needs of a cluster, before it begins there.
     """
 
     trace: str | None = None
-    metrics_port: int | None = None
     announce: Callable[[ResourcePlan], None] | None = None
 
 
@@ -184,7 +213,7 @@ def curate(
     out: str,
     runner_name: RunnerName = "ray",
     *,
-    address: str | None = None,
+    where: Where | None = None,
     listener: Listener,
     request: RevisitRequest | None = None,
     watch: Watch | None = None,
@@ -200,7 +229,7 @@ def curate(
     watch = watch or Watch()
     store = Store(out)
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    runner, figures = _make_runner(runner_name, recipe, address, watch.metrics_port)
+    runner, figures = _make_runner(runner_name, recipe, where or Where())
     traces = _traces(watch.trace or recipe.run.trace, name, recipe)
     heard = Listeners(listener, MetricsStream(store, name), *figures, *traces)
     wrap = TracedOperator if traces else None
@@ -216,18 +245,25 @@ def curate(
         runner.close()
 
 
-def _make_runner(
-    name: RunnerName, recipe: Recipe, address: str | None, metrics_port: int | None
-) -> tuple[Runner, list[Listener]]:
+def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner, list[Listener]]:
     """The runner, and who counts what the driver hears where Prometheus can be told of it."""
     if name == "in-process":
         return InProcessRunner(recipe.run.max_tries), []
+    if where.metrics_port is not None and (where.address or os.environ.get("RAY_ADDRESS")):
+        raise RecipeError("--metrics-port: a cluster that is joined has its own (ray start --metrics-export-port)")
     # Importing Ray takes a second that a wrong recipe need not wait for.
     from curation.runtime.ray_data import RayRunner
     from curation.runtime.ray_meter import RayMeter
 
     meter = RayMeter() if recipe.run.metrics else None
-    runner = RayRunner(recipe.run.max_tries, recipe.run.max_workers, address, meter=meter, metrics_port=metrics_port)
+    runner = RayRunner(
+        recipe.run.max_tries,
+        recipe.run.max_workers,
+        where.address,
+        secrets=where.secrets,
+        meter=meter,
+        metrics_port=where.metrics_port,
+    )
     return runner, [MeteredEvents(meter)] if meter else []
 
 
@@ -246,7 +282,7 @@ def _announce(resources: ResourcePlan) -> None:
 def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
     """The end of a run as JSON values."""
     # Not by run.json: another driver on the folder may have begun a run since.
-    ledger = scan_ledger(Store(out), result.ledger)
+    ledger = scan_ledger(Store(out), result.ledger, ceil(result.rows / recipe.run.part_rows))
     funnel = make_funnel(ledger, [step.config.step_name for step in recipe.steps])
     return {
         "rows_in": funnel.rows_in,
@@ -273,8 +309,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The Ray job: the same as `curation run`."""
     parser = argparse.ArgumentParser(prog="python -m jobs.curate", description=__doc__)
     add_run_arguments(parser)
-    args = parser.parse_args(argv)
-    return exit_code_of(lambda: run_command(args))
+    return run_as_job(parser, run_command, argv)
 
 
 if __name__ == "__main__":

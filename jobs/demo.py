@@ -20,6 +20,7 @@ from rich.table import Table
 from curation.console.progress import PlainProgress
 from curation.engine.events import ItemStart, Listeners
 from curation.engine.run import RunResult
+from curation.errors import RecipeError
 from curation.ledger.open_run import open_ledger
 from curation.plan.checks import checked_plan
 from curation.recipe.load import parse_recipe
@@ -28,6 +29,7 @@ from jobs.curate import curate, summarise
 from jobs.exit_codes import ExitCode
 from jobs.inspect import run_funnel
 from jobs.sandbox.web_folder import SandboxWeb, open_web
+from jobs.shard_folders import is_url
 from schemas.records import UnitReport
 from stages.catalogue import CATALOGUE
 
@@ -50,6 +52,8 @@ def add_parsers(commands: Any) -> None:
 
 def demo_command(args: argparse.Namespace) -> int:
     """`curation demo`."""
+    if is_url(args.out) or ":/" in str(args.out):
+        raise RecipeError(f"--out {args.out}: the demo serves a web from its folder, which must be on a local disk")
     demo = Demo(args.out, pairs=args.pairs, seed=args.seed)
     summary = demo.run(args.train_steps, args.train_seed)
     path = args.out / "summary.json"

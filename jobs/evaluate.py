@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from jobs.exit_codes import ExitCode, exit_code_of
+from curation.runtime.secret_names import secret_values
+from jobs.as_job import add_secret_argument, run_as_job
+from jobs.exit_codes import ExitCode
 
 
 def add_parsers(commands: Any) -> None:
@@ -22,11 +23,12 @@ def add_parsers(commands: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `evaluate`, shared with the Ray job."""
     parser.add_argument("model", metavar="MODEL", help="such as local-dir:DIR/model, embedded:clip or ViT-B-32/openai")
-    parser.add_argument("--data", required=True, type=Path, metavar="FOLDER", help="evaluation shards")
+    parser.add_argument("--data", required=True, metavar="FOLDER", help="evaluation shards, any fsspec path")
     parser.add_argument("--pool", type=int, default=100, help="candidates in retrieval")
     parser.add_argument("--limit", type=int, help="read so many samples at most")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    add_secret_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -34,6 +36,7 @@ def evaluate_command(args: argparse.Namespace) -> int:
     """`curation evaluate`."""
     from jobs.evaluation.evaluate import evaluate
 
+    secret_values(args.secrets)
     figures = evaluate(
         args.model, args.data, pool=args.pool, limit=args.limit, batch_size=args.batch_size, device=args.device
     )
@@ -53,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The Ray job: the same as `curation evaluate`."""
     parser = argparse.ArgumentParser(prog="python -m jobs.evaluate", description=__doc__)
     add_arguments(parser)
-    args = parser.parse_args(argv)
-    return exit_code_of(lambda: evaluate_command(args))
+    return run_as_job(parser, evaluate_command, argv)
 
 
 if __name__ == "__main__":

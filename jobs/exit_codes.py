@@ -11,6 +11,7 @@ from enum import IntEnum
 from types import FrameType
 
 from curation.errors import CurationError, PlanError, RecipeError
+from curation.masking import mask, mask_process
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,11 @@ class ExitCode(IntEnum):
 def exit_code_of(command: Callable[[], int]) -> int:
     """Runs a command; known errors become a message on standard error and their exit code.
 
+    Nothing that the process says from here on, its logs and its last traceback among it, shows a secret.
+
     SIGTERM ends a run like Ctrl-C does: what is committed stays, what is not is left.
     """
+    mask_process()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = int(command())
@@ -37,10 +41,10 @@ def exit_code_of(command: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except (RecipeError, PlanError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{mask(str(error))}\n")
         return ExitCode.WRONG_INPUT
     except CurationError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        sys.stderr.write(f"{type(error).__name__}: {mask(str(error))}\n")
         return ExitCode.ERROR
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; everything committed is kept, the same command goes on from there\n")

@@ -17,7 +17,7 @@ from curation.removals.records import Removals
 from curation.removals.remove import Takedown, TakedownResult, carry_out, note_removal
 from curation.storage.layout import RECIPE, removal_path
 from curation.storage.store import Store
-from jobs.curate import curate, summarise
+from jobs.curate import Where, curate, summarise
 from jobs.exit_codes import ExitCode
 from jobs.inspect import write_json
 from schemas.records import RunRecord
@@ -56,7 +56,7 @@ def remove_command(args: argparse.Namespace) -> int:
     """`curation remove`."""
     takedown = _takedown(args)
     store, record = open_run(args.dir)
-    recipe = parse_recipe(store.read_bytes(RECIPE).decode(), store.locate(RECIPE), CATALOGUE)
+    recipe = parse_recipe(_recipe_text(store), store.locate(RECIPE), CATALOGUE)
     result = TakedownResult()
     if takedown is not None:
         idle = record.state != "running" or args.run_has_ended
@@ -72,6 +72,16 @@ def remove_command(args: argparse.Namespace) -> int:
     else:
         sys.stdout.write(_text(args.dir, document, result, given=takedown is not None))
     return ExitCode.QUARANTINED if document["run"] and document["run"]["quarantined"] else ExitCode.DONE
+
+
+def _recipe_text(store: Store) -> str:
+    try:
+        return store.read_bytes(RECIPE).decode()
+    except FileNotFoundError as error:
+        raise RecipeError(
+            f"{store.locate(RECIPE)}: is missing, so nothing tells where the rows come from; put the recipe of the run "
+            "there (`curation run` writes it anew)"
+        ) from error
 
 
 def _takedown(args: argparse.Namespace) -> Takedown | None:
@@ -91,7 +101,7 @@ def _had_version(store: Store, record: RunRecord) -> bool:
 def _new_version(args: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
     plan = checked_plan(recipe)
     progress = PlainProgress(sys.stderr)
-    result = curate(recipe, plan, args.dir, args.runner, address=args.address, listener=progress)
+    result = curate(recipe, plan, args.dir, args.runner, where=Where(args.address), listener=progress)
     return summarise(args.dir, recipe, result)
 
 

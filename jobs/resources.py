@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from curation.errors import RecipeError
 from curation.plan.costs import MeasuredCosts, measured_costs
+from curation.plan.groups import NOWHERE
 from curation.plan.phases import Plan
+from curation.plan.placement import Node
 from curation.plan.pools import PhasePools, Pool, ResourcePlan, plan_resources
 from curation.plan.sizing import ClusterResources
 from curation.recipe.model import Recipe
@@ -57,18 +60,20 @@ def asked_resources(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> Res
     settings = recipe.run
     return plan_resources(
         plan,
-        _cluster(args),
+        _nodes(args),
         costs,
         part_rows=settings.part_rows,
         rows=rows,
         max_workers=settings.max_workers,
+        # Nodes that are only stated are all of one kind.
+        placement=settings.placement if args.cpus is None else NOWHERE,
     )
 
 
-def _cluster(args: argparse.Namespace) -> ClusterResources:
+def _nodes(args: argparse.Namespace) -> Sequence[Node]:
     if args.address is None:
-        memory = math.inf if args.memory is None else float(args.memory * args.nodes)
-        return ClusterResources(args.cpus * args.nodes, args.gpus * args.nodes, memory)
+        memory = math.inf if args.memory is None else float(args.memory)
+        return [Node(str(number), ClusterResources(args.cpus, args.gpus, memory)) for number in range(args.nodes)]
     from curation.runtime.ray_data import RayRunner
 
     runner = RayRunner(address=args.address)

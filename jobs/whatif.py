@@ -12,6 +12,7 @@ from curation.engine.whatif import Example, WhatIf, what_if
 from curation.errors import RecipeError
 from curation.ledger.funnel import Funnel
 from curation.ledger.open_run import open_run
+from curation.masking import mask
 from curation.plan.checks import checked_plan
 from curation.recipe.load import parse_recipe
 from curation.storage.layout import RECIPE
@@ -43,7 +44,7 @@ def whatif_command(args: argparse.Namespace) -> int:
     checked_plan(then)
     result = what_if(store, record, now, then, max(args.examples, 0))
     if args.json:
-        write_json({**whatif_values(result), "set": list(args.overrides)})
+        write_json({**whatif_values(result), "set": [mask(override) for override in args.overrides]})
     else:
         _print(result)
     return ExitCode.DONE

@@ -15,6 +15,8 @@ STARTS_RAY = (
     "tests/curation/runtime/test_ray_meter.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
+    "tests/curation/runtime/test_tries.py",
+    "tests/s3/test_run_on_ceph.py",
 )
 """One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
 

@@ -6,10 +6,10 @@ import io
 import json
 from pathlib import PurePosixPath
 
-import fsspec
 import polars as pl
 
 from curation.errors import RecipeError
+from curation.text.line_list import lines_of, read_file
 
 _PUNCTUATION = r"!-/:-@\[-`{-~，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
 _UNSPACED_SCRIPTS = (
@@ -35,13 +35,9 @@ def read_entries(path: str) -> pl.Series:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in readers:
         raise RecipeError(f"{path}: is no list of entries; give a .txt, .json or .parquet file")
+    content = read_file(path)
     try:
-        with fsspec.open(path, "rb") as file:
-            content = file.read()
-    except (OSError, ValueError, ImportError) as error:
-        raise RecipeError(f"{path}: cannot be read: {error}") from error
-    try:
-        entries = readers[suffix](content)
+        entries = readers[suffix](content, path)
     except (ValueError, pl.exceptions.PolarsError) as error:
         raise RecipeError(f"{path}: {str(error).strip().splitlines()[0]}") from error
     entries = entries.str.strip_chars().drop_nulls()
@@ -51,11 +47,12 @@ def read_entries(path: str) -> pl.Series:
     return entries
 
 
-def _from_text(content: bytes) -> pl.Series:
-    return pl.Series(content.decode("utf-8-sig").split("\n"), dtype=pl.String)
+def _from_text(content: bytes, path: str) -> pl.Series:
+    # An entry may well begin with `#`.
+    return pl.Series([line.text for line in lines_of(content, path, comments=False)], dtype=pl.String)
 
 
-def _from_json(content: bytes) -> pl.Series:
+def _from_json(content: bytes, _: str) -> pl.Series:
     document = json.loads(content)
     entries = list(document) if isinstance(document, (list, dict)) else [None]
     if not all(isinstance(entry, str) for entry in entries):
@@ -63,7 +60,7 @@ def _from_json(content: bytes) -> pl.Series:
     return pl.Series(entries, dtype=pl.String)
 
 
-def _from_parquet(content: bytes) -> pl.Series:
+def _from_parquet(content: bytes, _: str) -> pl.Series:
     frame = pl.read_parquet(io.BytesIO(content))
     texts = [name for name, dtype in frame.schema.items() if dtype == pl.String]
     name = "entry" if "entry" in texts else texts[0] if len(texts) == 1 else None

@@ -17,29 +17,33 @@ import pyarrow.compute as pc
 
 from curation.contracts.exchange import Exchange, GroupingExchange, Partitions
 from curation.contracts.sink import Sink
+from curation.engine.given_verdicts import GivenVerdicts, collected_verdicts, named_errors
 from curation.engine.grouping import decide_on_groups
 from curation.engine.lineage import Lineage
-from curation.engine.live_rows import live_frame, living_keys, rows_of, slices_of_parts
+from curation.engine.live_rows import live_frame, living_keys
 from curation.engine.remembered import Remembered
 from curation.errors import CorruptionError, CurationError
 from curation.storage.column_groups import write_column_pieces, write_columns
 from curation.storage.layout import REMEMBERED, DecisionLayout
+from curation.storage.stored_records import read_record
 from schemas.columns import nullable_schema_of
 from schemas.records import DecisionCommit
-
-_SUNK_GROUP = 250_000
 
 
 def read_decision(lineage: Lineage, layout: DecisionLayout) -> DecisionCommit | None:
     """The commit of a decision, None where it was not made yet."""
     try:
-        return DecisionCommit.model_validate_json(lineage.store.read_bytes(layout.commit))
+        return read_record(lineage.store, layout.commit, DecisionCommit)
     except FileNotFoundError:
         return None
 
 
 def decide(
-    lineage: Lineage, exchange: Exchange, layout: DecisionLayout, partitions: Partitions | None = None
+    lineage: Lineage,
+    exchange: Exchange,
+    layout: DecisionLayout,
+    partitions: Partitions | None = None,
+    still_holds: Callable[[], bool] = lambda: True,
 ) -> DecisionCommit:
     """Runs an exchange over all live rows and commits its verdicts.
 
@@ -50,9 +54,10 @@ def decide(
         exchange: What decides.
         layout: Where the verdicts go.
         partitions: Where an exchange that decides about groups of rows looks for them; None: all rows at once.
+        still_holds: Whether the fingerprint in `layout` still says what was read; asked before the commit.
 
     Raises:
-        CurationError: The exchange broke its contract.
+        CurationError: The exchange broke its contract, or failed; or a file that it reads was changed meanwhile.
     """
     name = exchange.config.step_name
     adds = exchange.spec.adds
@@ -66,7 +71,10 @@ def decide(
     store = lineage.store.child(layout.folder)
     counts: Counter[str] = Counter()
     with TemporaryDirectory(prefix="verdicts-") as folder:
-        verdicts = _sunk(judge, adds, name, Path(folder))
+        verdicts = GivenVerdicts(lineage, Path(folder))
+        verdicts.write(judge, adds, name)
+        if not still_holds():
+            raise CurationError(f"step {name}: a file that it reads was changed while it decided; start the run again")
 
         def pieces() -> Iterator[pa.Table]:
             for frame in _checked(lineage, verdicts, name):
@@ -90,34 +98,22 @@ def _ahead(pieces: Iterator[pa.Table], reader: Executor) -> Iterator[pa.Table]:
         yield piece
 
 
-def _sunk(decide: Callable[[], pl.LazyFrame], adds: Sequence[str], name: str, folder: Path) -> pl.LazyFrame:
-    """Verdicts as an exchange gave them, from a file."""
-    path = folder / "given.parquet"
-    try:
-        _named(decide(), adds, name).sink_parquet(
-            path, compression="lz4", row_group_size=_SUNK_GROUP, engine="streaming"
-        )
-    except pl.exceptions.PolarsError as error:
-        raise CurationError(f"step {name}: {str(error).strip().splitlines()[0]}") from error
-    return pl.scan_parquet(path, glob=False)
-
-
-def _checked(lineage: Lineage, verdicts: pl.LazyFrame, name: str) -> Iterator[pl.DataFrame]:
+def _checked(lineage: Lineage, verdicts: GivenVerdicts, name: str) -> Iterator[pl.DataFrame]:
     """Yields the verdicts in ascending order of rows, with keys, some parts at a time.
 
     Conservation is checked on the way: a verdict for every live row, and for each of them one.
     """
     judged = 0
-    for parts in slices_of_parts(lineage):
+    for parts, given in verdicts.slices():
         alive = _collected(living_keys(lineage, parts), name).sort("row")
-        own = _collected(verdicts.filter(rows_of(lineage, parts)), name).sort("row")
+        own = _collected(given, name).sort("row")
         if not own["row"].cast(alive["row"].dtype).equals(alive["row"]):
-            raise _not_conserved(lineage, verdicts, name)
+            raise _not_conserved(lineage, verdicts.all(), name)
         judged += len(own)
         # The key travels along, so that a later exchange finds it without opening the pool.
         yield own.with_columns(alive["key"])
-    if judged != verdicts.select(pl.len()).collect().item():
-        raise _not_conserved(lineage, verdicts, name)
+    if judged != verdicts.all().select(pl.len()).collect().item():
+        raise _not_conserved(lineage, verdicts.all(), name)
 
 
 def _not_conserved(lineage: Lineage, verdicts: pl.LazyFrame, name: str) -> CurationError:
@@ -135,7 +131,7 @@ def assign(lineage: Lineage, sink: Sink, layout: DecisionLayout) -> DecisionComm
     """
     name = sink.config.step_name
     given = live_frame(lineage, [])
-    places = _verdicts(lambda: sink.assign(given), sink.spec.adds, name)
+    places = collected_verdicts(lambda: sink.assign(given), sink.spec.adds, name)
     _check_rows(_collected(given.select("row"), name)["row"], places["row"], name)
     table = _as_registered(places.sort("row"), nullable_schema_of("row", "reason", "detail", *sink.spec.adds), name)
     _check_places(table, sink.spec.adds, name)
@@ -143,26 +139,8 @@ def assign(lineage: Lineage, sink: Sink, layout: DecisionLayout) -> DecisionComm
 
 
 def _collected(frame: pl.LazyFrame, name: str) -> pl.DataFrame:
-    try:
+    with named_errors(name):
         return frame.collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
-        raise CurationError(f"step {name}: {str(error).strip().splitlines()[0]}") from error
-
-
-def _verdicts(decide: Callable[[], pl.LazyFrame], adds: Sequence[str], name: str) -> pl.DataFrame:
-    try:
-        return _collected(_named(decide(), adds, name), name)
-    except pl.exceptions.PolarsError as error:
-        raise CurationError(f"step {name}: {str(error).strip().splitlines()[0]}") from error
-
-
-def _named(verdicts: pl.LazyFrame, adds: Sequence[str], name: str) -> pl.LazyFrame:
-    """Verdicts whose rules have the name of the step before them."""
-    missing = {"row", "reason", "detail", *adds} - set(verdicts.collect_schema().names())
-    if missing:
-        raise CurationError(f"step {name}: its verdicts lack {', '.join(sorted(missing))}")
-    named = pl.format(f"{name}.{{}}", pl.col("reason").cast(pl.String)).alias("reason")
-    return verdicts.select("row", "reason", "detail", *adds).with_columns(named)
 
 
 def _check_rows(alive: pl.Series, judged: pl.Series, name: str) -> None:

@@ -11,7 +11,6 @@ from curation.engine.lineage import Lineage
 from curation.engine.live_rows import scan
 from curation.engine.operator import Handover, Operator
 from curation.engine.stage_chain import END_COLUMNS
-from curation.engine.unit_commit import read_unit_commit
 from curation.storage.layout import UnitsLayout
 from schemas.columns import COLUMNS, Role
 from schemas.records import DecisionCommit, UnitCommit, UnitReport
@@ -33,17 +32,19 @@ class DeliveryOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Writes and commits one unit."""
+        store = self._lineage.store
         rows = self._rows_of(unit)
-        report = UnitReport(unit=unit, rows_in=len(rows), kept=len(rows))
-        # A run beside this one may have written it since, or a try that died before it could tell.
-        if read_unit_commit(self._lineage.store, self._layout, unit):
-            return Handover(report=report)
+        if store.exists(self._layout.commit(unit)):
+            # Another driver has done it since the run looked, or the listing it went by was not up to date.
+            return Handover(report=UnitReport(unit=unit, rows_in=len(rows), kept=len(rows)))
         content = self._content(rows)
-        files = self._sink.write(unit, content, self._lineage.store.child(self._layout.folder))
+        files = self._sink.write(unit, content, store.child(self._layout.folder))
         commit = UnitCommit(unit=unit, files=tuple(files))
-        self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
+        store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
         size = sum(file.size_bytes for file in files)
-        return Handover(report=report.model_copy(update={"rows_measured": len(rows), "bytes_written": size}))
+        return Handover(
+            report=UnitReport(unit=unit, rows_in=len(rows), rows_measured=len(rows), kept=len(rows), bytes_written=size)
+        )
 
     def _rows_of(self, unit: int) -> pa.Table:
         """`row`, unit and place, ascending by place."""

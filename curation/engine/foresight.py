@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import polars as pl
 
+from curation.contracts.exchange import Partitions
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.earlier_rows import earlier_rows
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
@@ -63,9 +66,18 @@ class Foresight:
         layout: Which row lies where.
         record: The folder's latest run, in whose commits most rows are found.
         revisits: Those of the folder, oldest first.
+        partitions: How rows are cut for exchanges that decide about groups.
     """
 
-    def __init__(self, start: Lineage, layout: Layout, record: RunRecord, revisits: tuple[Revisit, ...]) -> None:
+    def __init__(
+        self,
+        start: Lineage,
+        layout: Layout,
+        record: RunRecord,
+        revisits: tuple[Revisit, ...],
+        partitions: Callable[[Lineage], Partitions | None] = lambda _: None,
+    ) -> None:
+        self._partitions = partitions
         self._start = start
         self._layout = layout
         self._revisits = revisits
@@ -102,7 +114,13 @@ class Foresight:
                 self._pass_phase(plan, seen, item, prints)
             else:
                 layout = DecisionLayout(item.name, prints.decision(item))
-                commit = read_decision(seen.lineage, layout) or decide(seen.lineage, item.exchange, layout)
+                commit = read_decision(seen.lineage, layout) or decide(
+                    seen.lineage,
+                    item.exchange,
+                    layout,
+                    self._partitions(seen.lineage),
+                    partial(prints.still_holds, item),
+                )
                 self._pass(seen, DecidedItem(layout, item.name, item.exchange.spec.adds, commit))
         if plan.sink is not None:
             name = plan.sink.config.step_name

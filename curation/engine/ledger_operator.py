@@ -11,10 +11,9 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import count_ends
 from curation.engine.stage_chain import END_COLUMNS
-from curation.engine.unit_commit import read_unit_commit
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
-from curation.storage.column_groups import read_columns, write_columns
-from curation.storage.layout import UnitsLayout, unit_name
+from curation.storage.column_groups import write_columns
+from curation.storage.layout import UnitsLayout, ledger_file
 from schemas.columns import COLUMNS, Role
 from schemas.outcomes import FailureReason, Outcome
 from schemas.records import UnitCommit, UnitReport
@@ -31,17 +30,22 @@ class LedgerOperator(Operator):
 
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Writes and commits the ledger of one part."""
-        # A run beside this one may have written it since, or a try that died before it could tell.
-        commit = read_unit_commit(self._lineage.store, self._layout, unit)
-        folder = self._lineage.store.child(self._layout.folder)
-        if commit is not None:
-            return Handover(report=_report(unit, read_columns(folder, commit.files[0], ["outcome", "reason"])))
         ledger = self.ledger_of(unit)
-        file = write_columns(folder, f"part-{unit_name(unit)}.parquet", ledger)
+        file = write_columns(self._lineage.store.child(self._layout.folder), ledger_file(unit), ledger)
         commit = UnitCommit(unit=unit, files=(file,))
         self._lineage.store.put_if_absent(self._layout.commit(unit), commit.to_bytes())
-        written = {"rows_measured": ledger.num_rows, "bytes_written": file.size_bytes}
-        return Handover(report=_report(unit, ledger).model_copy(update=written))
+        rejected, failed = count_ends(ledger)
+        return Handover(
+            report=UnitReport(
+                unit=unit,
+                rows_in=ledger.num_rows,
+                rows_measured=ledger.num_rows,
+                kept=ledger.num_rows - sum(rejected.values()) - sum(failed.values()),
+                rejected=rejected,
+                failed=failed,
+                bytes_written=file.size_bytes,
+            )
+        )
 
     def ledger_of(self, part: int) -> pa.Table:
         """The ledger of one part: `row`, `key`, the source's columns, every scalar, outcome, step, reason, detail."""
@@ -80,12 +84,6 @@ class LedgerOperator(Operator):
         for name in wanted:
             values = values.append_column(COLUMNS[name].field.with_nullable(True), known[name].take(indices))
         return values
-
-
-def _report(unit: int, ledger: pa.Table) -> UnitReport:
-    rejected, failed = count_ends(ledger)
-    kept = ledger.num_rows - sum(rejected.values()) - sum(failed.values())
-    return UnitReport(unit=unit, rows_in=ledger.num_rows, kept=kept, rejected=rejected, failed=failed)
 
 
 def blanked(table: pa.Table, chosen: np.ndarray) -> pa.Table:

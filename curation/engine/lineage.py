@@ -14,6 +14,7 @@ from curation.removals.removed_rows import RemovedRows
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import SOURCE_WORKSPACE, DecisionLayout, PhaseLayout
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record, read_records
 from schemas.columns import COLUMNS
 from schemas.records import DecisionCommit, PartCommit, PoolFile
 
@@ -135,15 +136,15 @@ class Lineage:
     def part_commit(self, item: MeasuredItem, part: int) -> PartCommit | None:
         """The commit of a part, None where the phase has set it aside."""
         try:
-            return PartCommit.model_validate_json(self.store.read_bytes(item.layout.commit(part)))
+            return read_record(self.store, item.layout.commit(part), PartCommit)
         except FileNotFoundError:
             return None
 
     def part_commits(self, item: MeasuredItem, parts: range | None = None) -> list[PartCommit]:
         """The commits of every part, or of some, that the phase has not set aside."""
         parts = range(self.parts) if parts is None else parts
-        documents = self.store.read_many([item.layout.commit(part) for part in parts])
-        return [PartCommit.model_validate_json(document) for document in documents if document is not None]
+        paths = [item.layout.commit(part) for part in parts]
+        return list(read_records(self.store, paths, PartCommit).values())
 
     def columns_of(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> pa.Table:
         """`row`, `key` and the named columns for the given rows of a part, in ascending order of rows.

@@ -10,6 +10,7 @@ from polars.io.plugins import register_io_source
 
 from curation.engine.beside_vectors import beside_vectors, is_vector
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
+from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
 from schemas.records import PartCommit, PoolFile
 
@@ -157,4 +158,4 @@ def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
 
 def scan(store: Store, paths: Sequence[str]) -> pl.LazyFrame:
     """A lazy frame over Parquet files of a store."""
-    return pl.scan_parquet([store.address(path) for path in paths], glob=False)
+    return pl.scan_parquet([store.address(path) for path in paths], glob=False, **polars_access(store))

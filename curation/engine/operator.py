@@ -14,7 +14,7 @@ from curation.contracts.exchange import Partitions
 from curation.contracts.resources import Resources
 from curation.contracts.shared import SharedLink, SharedSpec
 from curation.plan.costs import StepCost
-from curation.plan.sizing import ClusterResources
+from curation.plan.placement import Node
 from curation.storage.store import Store
 from schemas.records import StepSpan, UnitReport
 
@@ -77,7 +77,7 @@ class Runner(Protocol):
         """Calls `on_report` once for each unit; with `error` set, the unit was tried as often as is allowed."""
         ...
 
-    def capacity(self) -> ClusterResources | None:
+    def capacity(self) -> Sequence[Node] | None:
         """What there is for workers, None where there are none; starts or joins what they will run on."""
         ...
 

@@ -36,16 +36,15 @@ def commit_taken_over(work: PhaseWork, part: int) -> UnitReport | None:
     return commit_part(work, part, earlier, done=None)
 
 
-def report_of_committed(work: PhaseWork, part: int) -> UnitReport | None:
-    """Tells of a part that has a commit by now; None where it has none.
+def report_committed(work: PhaseWork, part: int) -> UnitReport | None:
+    """The report of a part that has been committed since the run looked, None where none has.
 
-    A run beside this one may have made it since the phase began, or a try that died before it could tell.
+    Another driver may have done so, or the listing that the run went by was not up to date.
     """
-    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
-    if commit is None:
+    if work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part) is None:
         return None
     rows = work.lineage.live_rows(part)
-    return _report(_counted(work, commit, rows), len(rows), None, {})
+    return _report(_winner(work, part, rows), len(rows), None, {})
 
 
 def commit_part(
@@ -118,19 +117,14 @@ def _report(commit: PartCommit, rows: int, written: FileRecord | None, seconds: 
 
 def _winner(work: PhaseWork, part: int, rows: np.ndarray) -> PartCommit:
     """The commit of a run beside this one, its ends counted: a lost race changes nothing of what is told."""
-    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
+    item = MeasuredItem(work.layout, work.columns)
+    commit = work.lineage.part_commit(item, part)
     if commit is None:
         raise TransientError(f"part {part} of {work.phase.name}: its commit was there and cannot be read")
-    return _counted(work, commit, rows)
-
-
-def _counted(work: PhaseWork, commit: PartCommit, rows: np.ndarray) -> PartCommit:
-    """A commit of an older form does not tell how its rows ended."""
-    if commit.rejected is not None:
-        return commit
-    ends = work.lineage.ends(MeasuredItem(work.layout, work.columns), commit.part, rows, _ENDS)
-    rejected, failed = count_ends(ends)
-    return commit.model_copy(update={"rejected": rejected, "failed": failed})
+    if commit.rejected is None:
+        rejected, failed = count_ends(work.lineage.ends(item, part, rows, _ENDS))
+        commit = commit.model_copy(update={"rejected": rejected, "failed": failed})
+    return commit
 
 
 def _ends(work: PhaseWork, file: PoolFile, rows: np.ndarray) -> pa.Table:

@@ -12,24 +12,30 @@ from curation.contracts.shared import SharedLink, SharedSpec
 from curation.contracts.stage import Stage, earlier_name
 from curation.engine.earlier_rows import EarlierRows, earlier_rows
 from curation.engine.operator import Handover, Operator
-from curation.engine.part_commit import commit_part, report_of_committed
+from curation.engine.part_commit import commit_part, report_committed
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
-from curation.plan.pools import device_groups, joint_resources
+from curation.plan.groups import NOWHERE, group_resources, worker_groups
 from schemas.records import StepSpan
 
 _SECONDS = b"seconds"
 """Key in the metadata of a table that is handed to the next operator."""
 
 
-def phase_operators(work: PhaseWork) -> list[Operator]:
-    """The operators of a phase: consecutive stages share one where they need the same kind of device."""
-    groups = device_groups(work.phase.stages)
+def phase_operators(work: PhaseWork, placement: Mapping[str, str] = NOWHERE) -> list[Operator]:
+    """The operators of a phase: consecutive stages share one where they need the same kind of device and of node.
+
+    Args:
+        placement: By the name of a step, the custom resource of the nodes it belongs on.
+    """
+    groups = worker_groups(work.phase.stages, placement)
     later: set[str] = set()
     operators: list[Operator] = []
     for index in range(len(groups) - 1, -1, -1):
         first, last = index == 0, index == len(groups) - 1
-        operators.insert(0, PhaseOperator(work, groups[index], frozenset(later), first=first, last=last))
+        operator = PhaseOperator(work, groups[index], frozenset(later), first=first, last=last)
+        operator.resources = group_resources(groups[index], placement)
+        operators.insert(0, operator)
         later |= {name for stage in groups[index] for name in stage.spec.requires}
     return operators
 
@@ -41,7 +47,7 @@ class PhaseOperator(Operator):
         self, work: PhaseWork, stages: Sequence[Stage], needed_later: frozenset[str], *, first: bool, last: bool
     ) -> None:
         self.name = "-".join(stage.config.step_name for stage in stages) or work.phase.name
-        self.resources = joint_resources(stages)
+        self.resources = group_resources(stages)
         self.steps = tuple(stage.config.step_name for stage in stages)
         self.costs = work.costs.of(stages)
         self._work = work
@@ -76,7 +82,7 @@ class PhaseOperator(Operator):
     def run(self, unit: int, table: pa.Table | None) -> Handover:
         """Measures what is missing of a part and commits it."""
         self._chain.forget()
-        if self._first and (report := report_of_committed(self._work, unit)):
+        if self._first and (report := report_committed(self._work, unit)):
             return Handover(report=report)
         # Between the first worker and the last one, another run may have committed some of the rows.
         earlier = self._earlier(unit) if self._first or self._last else None

@@ -9,8 +9,9 @@ from curation.errors import RecipeError
 from curation.plan.fingerprints import Fingerprints, Layout, steps_fingerprint
 from curation.plan.phases import Decision, Phase, Plan
 from curation.recipe.mistakes import did_you_mean
-from curation.storage.layout import REVISITS, PhaseLayout, record_numbers, revisit_end_path, revisit_path
+from curation.storage.layout import REVISITS, PhaseLayout, revisit_end_path, revisit_path
 from curation.storage.store import Store
+from curation.storage.stored_records import read_numbered
 from schemas.outcomes import FailureReason
 from schemas.records import Revisit, RevisitEnd
 
@@ -71,8 +72,7 @@ class Revisits:
 
     def _read(self) -> None:
         names = self._store.list(REVISITS)
-        documents = self._store.read_many([revisit_path(number) for number in record_numbers(names)])
-        self.known = tuple(Revisit.model_validate_json(document) for document in documents if document is not None)
+        self.known = read_numbered(self._store, names, revisit_path, Revisit)
         paths = {f"{REVISITS}/{name}" for name in names}
         self._ended = {revisit.number for revisit in self.known if revisit_end_path(revisit.number) in paths}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from math import ceil
 from typing import Literal
 
 import yaml
@@ -16,6 +15,7 @@ from curation.contracts.exchange import Partitions
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.delivery_operator import DeliveryOperator
 from curation.engine.events import ItemStart, Listener
+from curation.engine.grouping import partitions_for
 from curation.engine.ledger_operator import LedgerOperator
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
@@ -23,7 +23,7 @@ from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
-from curation.errors import CurationError
+from curation.errors import CorruptionError, CurationError
 from curation.plan.costs import MeasuredCosts, measured_costs
 from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
@@ -32,7 +32,6 @@ from curation.recipe.model import Recipe
 from curation.removals.records import Removals
 from curation.removals.removed_rows import removed_rows
 from curation.runtime.in_process import InProcessRunner
-from curation.runtime.partitions import LocalPartitions
 from curation.storage.layout import (
     RECIPE,
     RUN_RECORD,
@@ -46,12 +45,12 @@ from curation.storage.layout import (
 )
 from curation.storage.probe import check_store
 from curation.storage.store import Store
+from curation.storage.stored_records import read_records
 from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
 
 LIGHT_ROWS = {
     "phase": 0,
     "deciding": 100_000,
-    "grouping": 1_000_000,
     "taking_over": 500_000,
     "delivery": 10_000,
     "ledger": 500_000,
@@ -59,6 +58,8 @@ LIGHT_ROWS = {
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 _LIGHT_THREADS = 4
 SAVE_EVERY_S = 5.0
+_COMMITS_AT_A_TIME = 10_000
+"""Commits that are held in memory at once: some tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +196,7 @@ class Run:
         deciding = all(stage.spec.decides for stage in phase.stages)
         quarantined = self._run_units(
             item,
-            phase_operators(work),
+            phase_operators(work, self.recipe.run.placement),
             light=lineage.index.rows <= LIGHT_ROWS["deciding" if deciding else "phase"],
             take_over=self._take_over(work),
         )
@@ -205,9 +206,12 @@ class Run:
 
     def _editions(self, lineage: Lineage, measured: MeasuredItem) -> dict[int, str]:
         """Of the parts in which a revisit changed something: which rows, as a fingerprint."""
-        commits = lineage.part_commits(measured)
-        self._revisited = sum((commit.revisited for commit in commits if commit.revisited), self._revisited)
-        return {commit.part: commit.editions for commit in commits if commit.editions}
+        editions = {}
+        for start in range(0, lineage.parts, _COMMITS_AT_A_TIME):
+            commits = lineage.part_commits(measured, range(start, min(start + _COMMITS_AT_A_TIME, lineage.parts)))
+            self._revisited = sum((commit.revisited for commit in commits if commit.revisited), self._revisited)
+            editions.update({commit.part: commit.editions for commit in commits if commit.editions})
+        return editions
 
     def _take_over(self, work: PhaseWork) -> Callable[[int], UnitReport | None] | None:
         """How to commit, without a worker, a part that was measured whole under another scope."""
@@ -217,17 +221,15 @@ class Run:
 
     def _decide(self, decision: Decision, lineage: Lineage, prints: Fingerprints) -> Lineage:
         layout = DecisionLayout(decision.name, prints.decision(decision))
+        still_holds = partial(prints.still_holds, decision)
         commit = self._decided(
-            layout, lineage, lambda: decide(lineage, decision.exchange, layout, self._partitions(lineage))
+            layout, lineage, lambda: decide(lineage, decision.exchange, layout, self._partitions(lineage), still_holds)
         )
         return lineage.then(DecidedItem(layout, decision.name, decision.exchange.spec.adds, commit))
 
     def _partitions(self, lineage: Lineage) -> Partitions | None:
-        """How the rows are cut for exchanges that decide about groups; None where they are few."""
-        count = ceil(lineage.index.rows / self.recipe.run.partition_rows)
-        if count > 1:
-            return self.runner.partitions(count, self.store.child(WORKSPACE))
-        return LocalPartitions(1, self.store) if lineage.index.rows > LIGHT_ROWS["grouping"] else None
+        cut = self.runner.partitions
+        return partitions_for(lineage, self.recipe.run.partition_rows, self.store.child(WORKSPACE), cut)
 
     def _decided(self, layout: DecisionLayout, lineage: Lineage, make: Callable[[], DecisionCommit]) -> DecisionCommit:
         self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))
@@ -260,15 +262,22 @@ class Run:
         units = commit.units or 0
         item = RunItem(kind="delivery", name=name, folder=layout.folder, commits=layout.commits, units=units)
         operator = DeliveryOperator(lineage, sink, layout, commit, places.folder)
+        operator.resources = replace(operator.resources, placement=self.recipe.run.placement.get(name))
         light = commit.rows_in - sum(commit.rejected.values()) <= LIGHT_ROWS["delivery"]
         failed = self._run_units(item, [operator], light=light)
         if not failed:
-            sink.finish([self._unit_files(layout, unit) for unit in range(units)], self.store.child(layout.folder))
+            sink.finish(self._unit_files(layout, units), self.store.child(layout.folder))
         delivered = lineage.then(DecidedItem(places, name, sink.spec.adds, commit))
         return delivered, None if failed else layout.folder
 
-    def _unit_files(self, layout: UnitsLayout, unit: int) -> list[FileRecord]:
-        return list(UnitCommit.model_validate_json(self.store.read_bytes(layout.commit(unit))).files)
+    def _unit_files(self, layout: UnitsLayout, units: int) -> list[list[FileRecord]]:
+        """The files of each unit. Their commits are read many at a time: there may be tens of thousands."""
+        paths = [layout.commit(unit) for unit in range(units)]
+        commits = read_records(self.store, paths, UnitCommit)
+        gone = [path for path in paths if path not in commits]
+        if gone:
+            raise CorruptionError(f"{self.store.locate(gone[0])}: was committed but is gone (and {len(gone) - 1} more)")
+        return [list(commits[path].files) for path in paths]
 
     def _write_ledger(self, lineage: Lineage, fingerprint: str) -> str:
         layout = UnitsLayout("ledger", fingerprint)
@@ -310,10 +319,13 @@ class Run:
                 self._note_set_aside(item, failed)
             self.listener.unit_done(report)
 
-        for unit in [*missing] if take_over else []:
+        left = []
+        for unit in missing:
             if take_over and (report := take_over(unit)):
-                missing.remove(unit)
                 on_report(report)
+            else:
+                left.append(unit)
+        missing = left
         if missing:
             # Shards and ledgers keep nothing of one unit for the next; stages may.
             threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
@@ -328,16 +340,17 @@ class Run:
 
     def _cluster_runner(self) -> Runner:
         """The runner; at its first use, whatever is left to do is held against what it has."""
-        cluster = None if self._planned else self.runner.capacity()
+        nodes = None if self._planned else self.runner.capacity()
         self._planned = True
-        if cluster is not None and self._record is not None:
+        if nodes is not None and self._record is not None:
             resources = plan_resources(
                 self.plan,
-                cluster,
+                nodes,
                 self._costs,
                 part_rows=self.recipe.run.part_rows,
                 rows=self._record.rows,
                 max_workers=self.recipe.run.max_workers,
+                placement=self.recipe.run.placement,
             )
             resources.check(self._costs.begun)
             if self.announce is not None:

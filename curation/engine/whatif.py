@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 
 from curation.contracts.source import SourceIndex
 from curation.engine.foresight import UNMEASURED, Foreseen, Foresight
+from curation.engine.grouping import partitions_for
 from curation.engine.lineage import Lineage
 from curation.engine.live_rows import item_frame
 from curation.engine.revisits import Revisits
@@ -23,7 +25,7 @@ from curation.recipe.model import Recipe
 from curation.removals.records import Removals
 from curation.removals.removed_rows import removed_rows
 from curation.storage.forked_store import ForkedStore
-from curation.storage.layout import SOURCE_WORKSPACE
+from curation.storage.layout import SOURCE_WORKSPACE, WORKSPACE
 from curation.storage.store import Store
 from schemas.outcomes import Outcome
 from schemas.records import RunRecord
@@ -92,7 +94,8 @@ def what_if(store: Store, record: RunRecord, now: Recipe, then: Recipe, examples
         layout = layout_of(plan.source, index, record.part_rows)
         removed = removed_rows(fork, plan.source, index, Removals(store).known)
         start = Lineage(fork, plan.source, index, record.part_rows, removed=removed)
-        foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known)
+        cut = partial(partitions_for, partition_rows=then.run.partition_rows, workspace=Store(scratch).child(WORKSPACE))
+        foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known, cut)
         _check_measured(foresight, fork, plan, changed)
         present = _of_ledger(store, record) if record.ledger else _foreseen(foresight.foresee(plan))
         seen = foresight.foresee(changed)

@@ -38,7 +38,8 @@ def pdq_hash(pixels: Pixels) -> PdqHash:
 
     Source: Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm",
         2019, by its reference code. That code first brings images to 512 x 512, which is left to
-        the caller; it moves a hash by a few bits.
+        the caller; it moves a hash by a few bits. The reference's tolerance (`pdq/README.md`) is 10 bits where the
+        quality is 80 or more.
     """
     if min(pixels.shape[:2]) < _LEAST_SIDE_PX:
         return PdqHash(None, 0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from curation.errors import RecipeError
-from curation.storage.layout import RUN_RECORD, UnitsLayout
+from curation.storage.layout import RUN_RECORD, UnitsLayout, ledger_file
+from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record
 from schemas.records import RunRecord
 
 
@@ -18,7 +20,7 @@ def open_run(folder: str) -> tuple[Store, RunRecord]:
     """
     store = Store(folder)
     try:
-        return store, RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
+        return store, read_record(store, RUN_RECORD, RunRecord)
     except FileNotFoundError as error:
         raise RecipeError(f"{folder}: no run here; start one with `curation run RECIPE --out {folder}`") from error
 
@@ -68,11 +70,18 @@ def ledger_fingerprints(store: Store) -> list[str]:
     ]
 
 
-def scan_ledger(store: Store, ledger: str) -> pl.LazyFrame:
-    """A ledger by its folder in the store."""
-    names = [name for name in store.list(ledger) if name.endswith(".parquet")]
+def scan_ledger(store: Store, ledger: str, parts: int | None = None) -> pl.LazyFrame:
+    """A ledger by its folder in the store.
+
+    Args:
+        parts: How many files a whole one has; None: those that are there, as the folder is listed.
+    """
+    if parts is None:
+        names = [name for name in store.list(ledger) if name.endswith(".parquet")]
+    else:
+        names = [ledger_file(part) for part in range(parts)]
     if not names:
         texts = ("key", "url", "caption", "outcome", "step", "reason", "detail")
         return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(texts, pl.String)})
-    root = store.locate(ledger) if store.is_local else f"{store.url}/{ledger}"
-    return pl.scan_parquet([f"{root}/{name}" for name in names], glob=False, missing_columns="insert")
+    files = [store.address(f"{ledger}/{name}") for name in names]
+    return pl.scan_parquet(files, glob=False, missing_columns="insert", **polars_access(store))

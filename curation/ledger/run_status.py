@@ -109,7 +109,7 @@ class StatusReader:
         store, record = open_run(self._folder)
         now = time.time() if now is None else now
         items = tuple(self._item(store, item, record, exact) for item in record.items)
-        last = max([store.written_at("").get(RUN_RECORD, 0.0), *(item.last or 0.0 for item in items)])
+        last = max([store.modified(RUN_RECORD).timestamp(), *(item.last or 0.0 for item in items)])
         return RunStatus(
             record=record,
             items=items,

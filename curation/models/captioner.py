@@ -117,9 +117,17 @@ def load_captioner(text: str, device: str = "cpu", revision: str | None = None) 
     if revision is not None and not local:
         options["revision"] = revision
     load_processor: Any = AutoProcessor.from_pretrained
-    processor = load_processor(reference.name, **options)
     dtype = torch.float32 if device == "cpu" else "auto"
-    model = _load_model(text, reference.name, {**options, "dtype": dtype})
+    try:
+        processor = load_processor(reference.name, **options)
+        model = _load_model(text, reference.name, {**options, "dtype": dtype})
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise RecipeError(
+            f"model {text!r}: comes with code of its own, which is never run; take one whose architecture "
+            "the installed transformers has"
+        ) from error
     tokenizer = getattr(processor, "tokenizer", None)
     if tokenizer is not None and getattr(processor, "chat_template", None):
         # What is generated follows the prompt, so prompts have to end together.

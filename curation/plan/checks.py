@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from curation.contracts.exchange import Exchange
 from curation.errors import PlanError, RecipeError
 from curation.plan.phases import Plan, make_plan
+from curation.recipe.mistakes import did_you_mean
 from curation.recipe.model import Recipe
+
+logger = logging.getLogger(__name__)
+
+_BUILT_IN = ("CPU", "GPU", "memory", "object_store_memory")
 
 
 def checked_plan(recipe: Recipe) -> Plan:
@@ -25,6 +31,7 @@ def checked_plan(recipe: Recipe) -> Plan:
         except RecipeError as error:
             mistakes.append(f"{recipe.origin}: {place}: {error}")
     mistakes.extend(_misfits(recipe))
+    mistakes.extend(_misplacements(recipe))
     try:
         plan = make_plan(recipe)
     except PlanError as error:
@@ -36,6 +43,40 @@ def checked_plan(recipe: Recipe) -> Plan:
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     return plan
+
+
+def plan_from_afar(recipe: Recipe) -> Plan | None:
+    """The plan of a recipe that is to run elsewhere, with what can be known to be wrong without reading any data.
+
+    None where the source has to be read for that, and cannot be from here.
+
+    Raises:
+        RecipeError: As `checked_plan`.
+    """
+    mistakes = list(_misplacements(recipe))
+    plan = None
+    try:
+        plan = make_plan(recipe)
+    except PlanError as error:
+        mistakes.append(str(error))
+    except RecipeError:
+        logger.info("%s: its source cannot be read from here", recipe.origin)
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
+    return plan
+
+
+def _misplacements(recipe: Recipe) -> Iterator[str]:
+    """Yields what `run.placement` says of steps that are not there, or that have no workers to place."""
+    steps = {step.config.step_name: step for step in recipe.steps}
+    for name, resource in recipe.run.placement.items():
+        place = f"{recipe.origin}: run.placement.{name}"
+        if name not in steps:
+            yield f"{place}: no step has this name{did_you_mean(name, list(steps))}"
+        elif isinstance(steps[name], Exchange):
+            yield f"{place}: it decides in the driver's process, on the head; only what measures or delivers is placed"
+        if resource in _BUILT_IN:
+            yield f"{place}: {resource} is what every node has; name a custom resource of the nodes that are meant"
 
 
 def _misfits(recipe: Recipe) -> Iterator[str]:

@@ -80,6 +80,7 @@ class Fingerprints:
         self._revisits = revisits
         self._chain = layout.rows if removed is None else digest(layout.rows, "removed", removed)
         self._made: dict[int, str] = {}
+        self._before: dict[int, str] = {}
 
     @property
     def chain(self) -> str:
@@ -114,10 +115,15 @@ class Fingerprints:
 
     def decision(self, decision: Decision) -> str:
         """The fingerprint of the exchange that comes next; moves past it."""
+        self._before[id(decision)] = self._chain
         made = digest("decision", self._chain, _step(decision.exchange))
         self._made[id(decision)] = made
         self._chain = digest(self._chain, made)
         return made
+
+    def still_holds(self, decision: Decision) -> bool:
+        """Whether the fingerprint of a decision is what it was: the files that it reads have not been changed since."""
+        return digest("decision", self._before[id(decision)], _step(decision.exchange)) == self._made[id(decision)]
 
     def delivery(self, sink: Step) -> str:
         """The fingerprint of what a sink writes."""

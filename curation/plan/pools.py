@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 
 from curation.contracts.resources import Resources
-from curation.contracts.stage import Stage
 from curation.errors import PlanError
 from curation.plan.costs import MeasuredCosts, StepCost
+from curation.plan.groups import NOWHERE, group_resources, worker_groups
 from curation.plan.phases import Decision, Phase, Plan
-from curation.plan.sizing import ClusterResources, size_pools
+from curation.plan.placement import Node, place_pools, sum_of
+from curation.plan.queue_depth import queue_depth
+from curation.plan.sizing import ClusterResources
 from schemas.columns import COLUMNS, Role
 
 UNITS_PER_WORKER = 2
@@ -21,27 +23,6 @@ UNITS_PER_WORKER = 2
 _IMAGE_BYTES = 100_000
 _TEXT_BYTES = 100
 """Taken for a row's image, or any other value of varying length, where nothing was measured."""
-
-
-def device_groups(stages: Sequence[Stage]) -> list[list[Stage]]:
-    """Consecutive stages that share a worker, since they need the same kind of device."""
-    groups: list[list[Stage]] = [[]]
-    for stage in stages:
-        if groups[-1] and (groups[-1][-1].spec.resources.gpus > 0) != (stage.spec.resources.gpus > 0):
-            groups.append([])
-        groups[-1].append(stage)
-    return groups
-
-
-def joint_resources(stages: Sequence[Stage]) -> Resources:
-    """What a worker needs that does the stages one after the other."""
-    needs = [stage.spec.resources for stage in stages] or [Resources()]
-    memory = [need.memory_bytes for need in needs if need.memory_bytes]
-    return Resources(
-        cpus=max(need.cpus for need in needs),
-        gpus=max(need.gpus for need in needs),
-        memory_bytes=sum(memory) or None,
-    )
 
 
 def unit_seconds(steps: Sequence[str], costs: Mapping[str, StepCost], unit_rows: int) -> float | None:
@@ -125,47 +106,58 @@ class ResourcePlan:
 
 def plan_resources(
     plan: Plan,
-    cluster: ClusterResources,
+    nodes: Sequence[Node],
     costs: MeasuredCosts,
     *,
     part_rows: int,
     rows: int | None = None,
     max_workers: int | None = None,
+    placement: Mapping[str, str] = NOWHERE,
 ) -> ResourcePlan:
-    """The pools of every phase on a cluster, what sets the pace in each, and how long it takes."""
-    phases = tuple(_phase_pools(phase, cluster, costs, part_rows, rows, max_workers) for phase in plan.phases)
-    return ResourcePlan(cluster, rows, phases, _decision_bytes(plan, rows))
+    """The pools of every phase on a cluster, what sets the pace in each, and how long it takes.
+
+    Args:
+        placement: By the name of a step, the custom resource of the nodes it belongs on.
+    """
+    asked = _Asked(nodes, costs, part_rows, rows, max_workers, placement)
+    return ResourcePlan(
+        sum_of(nodes), rows, tuple(_phase_pools(phase, asked) for phase in plan.phases), _decision_bytes(plan, rows)
+    )
 
 
-def _phase_pools(
-    phase: Phase,
-    cluster: ClusterResources,
-    costs: MeasuredCosts,
-    part_rows: int,
-    rows: int | None,
-    max_workers: int | None,
-) -> PhasePools:
-    groups = device_groups(phase.stages)
+@dataclass(frozen=True)
+class _Asked:
+    nodes: Sequence[Node]
+    costs: MeasuredCosts
+    part_rows: int
+    rows: int | None
+    max_workers: int | None
+    placement: Mapping[str, str]
+
+
+def _phase_pools(phase: Phase, asked: _Asked) -> PhasePools:
+    groups = worker_groups(phase.stages, asked.placement)
     names = ["-".join(stage.config.step_name for stage in group) or phase.name for group in groups]
-    needs = [(name, joint_resources(group)) for name, group in zip(names, groups, strict=True)]
-    known = [costs.of(group) for group in groups]
+    needs = [(name, group_resources(group, asked.placement)) for name, group in zip(names, groups, strict=True)]
+    known = [asked.costs.of(group) for group in groups]
+    part_rows, rows = asked.part_rows, asked.rows
     spent = [
         unit_seconds([stage.config.step_name for stage in group], cost, part_rows)
         for group, cost in zip(groups, known, strict=True)
     ]
     units = -(-rows // part_rows) if rows is not None else 1_000_000
     try:
-        sizes = size_pools(needs, cluster, units, max_workers, spent)
+        placed = place_pools(needs, asked.nodes, units, asked.max_workers, spent)
     except PlanError as error:
         return PhasePools(phase.name, misfit=str(error))
     pools = tuple(
-        Pool(name, size, need, seconds, all(cost.origin == "measured" for cost in costs_of.values()))
-        for (name, need), size, seconds, costs_of in zip(needs, sizes, spent, known, strict=True)
+        Pool(name, place.workers, need, seconds, all(cost.origin == "measured" for cost in costs_of.values()))
+        for (name, need), place, seconds, costs_of in zip(needs, placed, spent, known, strict=True)
     )
     paces = [pool.rows_per_s(part_rows) for pool in pools]
     pace = min((each for each in paces if each is not None), default=None) if None not in paces else None
-    in_flight = min(units, UNITS_PER_WORKER * sum(sizes))
-    part_bytes = int(costs.row_bytes.get(phase.name) or _row_bytes(phase)) * part_rows
+    in_flight = min(units, sum(queue_depth(units, pool.workers) * pool.workers for pool in pools))
+    part_bytes = int(asked.costs.row_bytes.get(phase.name) or _row_bytes(phase)) * part_rows
     return PhasePools(
         name=phase.name,
         pools=pools,

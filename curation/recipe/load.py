@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fsspec
@@ -13,6 +13,7 @@ from curation.catalogue import Catalogue, Step
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.sink import Sink
 from curation.errors import RecipeError
+from curation.masking import remember_settings, was_masked
 from curation.recipe.mistakes import describe_mistakes, did_you_mean
 from curation.recipe.model import Recipe, RunSettings
 from curation.recipe.overrides import apply_overrides
@@ -42,10 +43,16 @@ def parse_recipe(text: str, origin: str, catalogue: Catalogue, overrides: Sequen
     if not isinstance(values, dict):
         raise RecipeError(f"{origin}: a recipe is a mapping with the keys {', '.join(_KEYS)}")
     apply_overrides(values, overrides)
+    remember_settings(values)
     mistakes = [
         f"{document.place((key,))}: {key}: unknown{did_you_mean(key, _KEYS)}" for key in values if key not in _KEYS
     ]
     builder = _Builder(document, mistakes)
+    mistakes += [
+        f"{document.place(path)}: {'.'.join(map(str, path))}: a secret stood here and was masked when the recipe was "
+        "saved; delete it and leave it to the environment (docs/security.md)"
+        for path in _masked_paths(values, ())
+    ]
     source = builder.step(values.get("source"), ("source",), catalogue.sources)
     steps = builder.steps(values.get("steps"), catalogue)
     run = builder.config(values.get("run", {}), ("run",), RunSettings)
@@ -55,6 +62,17 @@ def parse_recipe(text: str, origin: str, catalogue: Catalogue, overrides: Sequen
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     return Recipe(name=name, source=source, steps=tuple(steps), run=run, origin=origin)
+
+
+def _masked_paths(value: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _masked_paths(inner, (*path, name))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _masked_paths(inner, (*path, place))
+    elif isinstance(value, str) and was_masked(value):
+        yield path
 
 
 class _Builder:

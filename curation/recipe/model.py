@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from curation.catalogue import Step
 from curation.contracts.config import Config, Tuning
 from curation.contracts.sink import Sink
 from curation.contracts.source import Source
+from curation.masking import masked
 
 
 class RunSettings(Config):
@@ -34,6 +35,11 @@ class RunSettings(Config):
         None,
         description="Where traces of parts go: `otlp://HOST:4318`, the whole URL of a collector, or the path of a "
         "file on the driver's machine; null: nowhere. Needs `curation[tracing]`.",
+    )
+    placement: Tuning[dict[str, Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]]] = Field(
+        {},
+        description="By step, the custom resource of the nodes that its workers belong on, such as `fetch_images: "
+        "fetch_node`; see [cluster.md](cluster.md#what-runs-where).",
     )
 
 
@@ -58,13 +64,14 @@ class Recipe:
         return last if isinstance(last, Sink) else None
 
     def resolved(self) -> dict[str, Any]:
-        """The recipe with every setting spelled out, defaults included, as JSON values."""
-        return {
+        """The recipe with every setting spelled out, defaults included, as JSON values; secrets are masked."""
+        settings = {
             "name": self.name,
             "source": _settings(self.source.config),
             "steps": [_settings(step.config) for step in self.steps],
             "run": _settings(self.run),
         }
+        return dict(masked(settings))
 
 
 def _settings(config: Config) -> dict[str, Any]:

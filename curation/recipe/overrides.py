@@ -9,6 +9,9 @@ from typing import Any
 from curation.errors import RecipeError
 from curation.recipe.yaml_document import parse_yaml
 
+_MAY_BE_MISSING = ("run", "placement")
+"""Mappings that a recipe need not have for a value in them to be set."""
+
 
 def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> None:
     """Applies overrides in place.
@@ -48,7 +51,7 @@ def _descend(target: Any, name: str, override: str) -> Any:
     if isinstance(target, dict):
         if name in target:
             return target[name]
-        if name == "run":
+        if name in _MAY_BE_MISSING:
             return target.setdefault(name, {})
         known = [*target, *_names_in(target.get("steps"))]
         raise RecipeError(f"--set {override}: there is no {name!r}{_nearest(name, known)}")

@@ -15,6 +15,7 @@ import pyarrow as pa
 from curation.storage.column_groups import read_all, read_columns, write_columns
 from curation.storage.layout import POOL
 from curation.storage.store import Store
+from curation.storage.stored_records import read_records
 from schemas.records import PartCommit, PoolFile
 
 _THREADS = 8
@@ -63,12 +64,7 @@ class _PhaseErasure:
     def _read_commits(self) -> dict[str, PartCommit]:
         scopes = [name for name in self._files.list("") if name.startswith("commits-")]
         paths = [f"{scope}/{name}" for scope in scopes for name in self._files.list(scope)]
-        documents = self._files.read_many(paths)
-        return {
-            path: PartCommit.model_validate_json(document)
-            for path, document in zip(paths, documents, strict=True)
-            if document is not None
-        }
+        return read_records(self._files, paths, PartCommit)
 
     def run(self, erasure: PoolErasure) -> None:
         holders: dict[str, list[str]] = defaultdict(list)

@@ -15,6 +15,7 @@ from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import UnitsLayout, committed_units
 from curation.storage.store import Store
+from curation.storage.stored_records import read_records
 from schemas.outcomes import Outcome
 from schemas.records import DecisionCommit, UnitCommit
 
@@ -101,8 +102,7 @@ def _delete_delivery(store: Store, fingerprint: str) -> None:
 
 
 def _decision(folder: Store) -> DecisionCommit | None:
-    (document,) = folder.read_many([_DECISION_COMMIT])
-    return None if document is None else DecisionCommit.model_validate_json(document)
+    return read_records(folder, [_DECISION_COMMIT], DecisionCommit).get(_DECISION_COMMIT)
 
 
 def _delete_decision(folder: Store) -> None:

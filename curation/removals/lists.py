@@ -7,12 +7,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Literal
 
-import fsspec
 from publicsuffixlist import PublicSuffixList
 from yarl import URL
 
 from curation.errors import RecipeError
 from curation.row_keys import KEY_BYTES
+from curation.text.line_list import lines_of, read_file
 from schemas.records import RemovalList
 
 Kind = Literal["keys", "urls", "domains"]
@@ -26,21 +26,14 @@ def read_list(kind: Kind, path: str) -> tuple[RemovalList, list[str]]:
     Raises:
         RecipeError: It cannot be read, is empty, or has lines that are none of its kind: all of them are told.
     """
-    try:
-        with fsspec.open(path, "rb") as file:
-            data = file.read()
-        lines = data.decode("utf-8-sig").splitlines()
-    except (OSError, ValueError, ImportError) as error:
-        raise RecipeError(f"{path}: the list cannot be read: {error}") from error
+    data = read_file(path)
     entries: dict[str, None] = {}
     mistakes = []
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if text and not text.startswith("#"):
-            try:
-                entries[_READERS[kind](text)] = None
-            except ValueError as error:
-                mistakes.append(f"{path}:{number}: {error}")
+    for line in lines_of(data, path):
+        try:
+            entries[_READERS[kind](line.text)] = None
+        except ValueError as error:
+            mistakes.append(f"{path}:{line.number}: {error}")
     if mistakes:
         more = f"\n... and {len(mistakes) - _MOST_MISTAKES} more" if len(mistakes) > _MOST_MISTAKES else ""
         raise RecipeError("\n".join(mistakes[:_MOST_MISTAKES]) + more)

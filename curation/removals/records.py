@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from curation.errors import RecipeError
-from curation.storage.layout import REMOVALS, erased_path, record_numbers, removal_path
+from curation.storage.layout import REMOVALS, erased_path, removal_path
 from curation.storage.store import Store
+from curation.storage.stored_records import read_numbered
 from schemas.records import Erased, Removal
 
 
@@ -21,8 +22,7 @@ class Removals:
 
     def _read(self) -> None:
         names = self._store.list(REMOVALS)
-        documents = self._store.read_many([removal_path(number) for number in record_numbers(names)])
-        self.known = tuple(Removal.model_validate_json(document) for document in documents if document is not None)
+        self.known = read_numbered(self._store, names, removal_path, Removal)
         ended = {f"{REMOVALS}/{name}" for name in names}
         self.unfinished = tuple(removal for removal in self.known if erased_path(removal.number) not in ended)
 

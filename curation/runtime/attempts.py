@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from curation.engine.operator import Handover, Operator
 from curation.errors import CorruptionError
+from curation.masking import mask
 from schemas.records import UnitReport
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ def attempt(operator: Operator, unit: int, table: pa.Table | None) -> Handover:
     try:
         return operator.run(unit, table)
     except CorruptionError as error:
-        return Handover(report=UnitReport(unit=unit, error=str(error), fatal=True))
+        return Handover(report=UnitReport(unit=unit, error=mask(str(error)), fatal=True))
     except Exception as error:  # noqa: BLE001 - a worker's boundary: the unit fails, not the run
         logger.warning("unit %d failed in %s:\n%s", unit, operator.name, traceback.format_exc())
-        return Handover(report=UnitReport(unit=unit, error=f"{type(error).__name__}: {error}"))
+        return Handover(report=UnitReport(unit=unit, error=mask(f"{type(error).__name__}: {error}")))

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
 
 _PARTITION = "partition"
+_FOLDER = "partitions-"
+LEFT_AFTER = timedelta(days=1)
+
+
+def delete_left_partitions(workspace: Store, older_than: timedelta = LEFT_AFTER) -> int:
+    """Deletes the partitions that killed drivers have left, and returns of how many decisions they were.
+
+    Partitions are written at once and then only read, so whatever was written last a day ago is surely not in use.
+
+    Args:
+        workspace: As of `LocalPartitions`.
+        older_than: Younger ones may be those of a run that goes on.
+    """
+    deleted = 0
+    before = datetime.now(UTC) - older_than
+    for folder in workspace.list(""):
+        if not folder.startswith(_FOLDER):
+            continue
+        try:
+            times = [workspace.modified(f"{folder}/{file}") for file in workspace.list(folder)]
+        except FileNotFoundError:
+            # Someone is deleting it: it is in use, or being cleaned up already.
+            continue
+        if times and max(times) < before:
+            workspace.delete_folder(folder)
+            deleted += 1
+    return deleted
 
 
 class LocalPartitions:
@@ -33,7 +62,12 @@ class LocalPartitions:
             return
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
             for file in files:
-                yield function(pl.read_parquet(file, glob=False))
+                yield function(read_partition(self._workspace, file))
+
+
+def read_partition(workspace: Store, file: str) -> pl.DataFrame:
+    """One of the files of `WrittenPartitions`."""
+    return pl.read_parquet(file, glob=False, **polars_access(workspace))
 
 
 class WrittenPartitions:
@@ -48,7 +82,7 @@ class WrittenPartitions:
 
     def __init__(self, frame: pl.LazyFrame, by: str, count: int, workspace: Store) -> None:
         self._frame = frame.with_columns((pl.col(by) % count).cast(pl.UInt32).alias(_PARTITION))
-        self._store = workspace.child(f"partitions-{uuid.uuid4().hex[:12]}")
+        self._store = workspace.child(f"{_FOLDER}{uuid.uuid4().hex[:12]}")
 
     def __enter__(self) -> list[str]:
         try:
@@ -69,7 +103,7 @@ class WrittenPartitions:
             approximate_bytes_per_file=None,
             file_path_provider=lambda args: f"{args.partition_keys[_PARTITION][0]:05d}.parquet",
         )
-        self._frame.sink_parquet(scheme, mkdir=local)
+        self._frame.sink_parquet(scheme, mkdir=local, **polars_access(self._store))
         return [self._store.address(file) for file in self._store.list("")]
 
     def _delete(self) -> None:

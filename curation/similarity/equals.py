@@ -95,19 +95,14 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `row` (Int64), in no order.
     """
+    frame = frame.drop_nulls("value")
     values = frame["value"]
     bits = np.uint64(max(len(values) - 1, 1).bit_length())
-    present = values.drop_nulls().to_numpy()
-    rows = frame["row"].filter(values.is_not_null()).to_numpy()
-    placed = (present >> bits << bits) | np.arange(len(present), dtype=np.uint64)
+    placed = _placed(values, bits)
     _sort(placed)
-    equal = placed[1:] >> bits == placed[:-1] >> bits
-    shared = np.zeros(len(placed), bool)
-    shared[1:] = equal
-    shared[:-1] |= equal
-    places = (placed[shared] & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    places = _of_equal_neighbours(placed, bits)
     # The upper bits of two values may be equal by chance: the few that are left are compared in full.
-    few, of = present[places], rows[places]
+    few, of = values.gather(places).to_numpy(), frame["row"].gather(places).to_numpy()
     order = np.argsort(few, kind="stable")
     few, of = few[order], of[order]
     same = few[1:] == few[:-1]
@@ -115,3 +110,34 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     kept[1:] = same
     kept[:-1] |= same
     return pl.DataFrame({"row": of[kept]}, {"row": pl.Int64})
+
+
+def _placed(hashes: pl.Series, bits: np.uint64) -> npt.NDArray[np.uint64]:
+    """(n,) uint64: the upper bits of each hash, its place below them. No more is held than that."""
+    placed = np.empty(len(hashes), np.uint64)
+    start = 0
+    for chunk in hashes.get_chunks():
+        stop = start + len(chunk)
+        np.right_shift(chunk.to_numpy(), bits, out=placed[start:stop])
+        start = stop
+    placed <<= bits
+    for start in range(0, len(placed), _LEAST_PIECE):
+        piece = placed[start : start + _LEAST_PIECE]
+        piece |= np.arange(start, start + len(piece), dtype=np.uint64)
+    return placed
+
+
+def _of_equal_neighbours(placed: npt.NDArray[np.uint64], bits: np.uint64) -> npt.NDArray[np.int64]:
+    """The places of hashes whose upper bits are those of the one before or behind them, in the order of hashes."""
+    found = []
+    for start in range(0, len(placed), _LEAST_PIECE):
+        # One more at each side, to be compared with.
+        before = max(start - 1, 0)
+        piece = placed[before : start + _LEAST_PIECE + 1]
+        equal = (piece[1:] ^ piece[:-1]) >> bits == 0
+        shared = np.zeros(len(piece), bool)
+        shared[1:] = equal
+        shared[:-1] |= equal
+        own = slice(start - before, start - before + _LEAST_PIECE)
+        found.append((piece[own][shared[own]] & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64))
+    return np.concatenate([np.zeros(0, np.int64), *found])

@@ -7,7 +7,6 @@ Source: Broder, "On the resemblance and containment of documents" (1997); Indyk 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,11 +15,9 @@ import numpy.typing as npt
 
 from curation.similarity.shingles import Shingles, jaccard
 
-logger = logging.getLogger(__name__)
-
 _CHUNK = 1 << 15
 _BLOCK = 1 << 20
-_PARTNERS = 100
+PARTNERS = 100
 """In a larger bucket each text is compared with so many behind it: a bucket of n would have n^2 / 2 pairs."""
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -35,11 +32,13 @@ class NearTexts:
         left: (m,) int32.
         right: (m,) int32, larger than the left one.
         similarity: (m,) float32, Jaccard similarity of their shingles.
+        crowded: Texts that share a band with more than a hundred others behind them, and were compared with so many.
     """
 
     left: Places
     right: Places
     similarity: npt.NDArray[np.float32]
+    crowded: int = 0
 
 
 def near_texts(shingles: Shingles, threshold: float, permutations: int, bands: int, seed: int) -> NearTexts:
@@ -58,8 +57,9 @@ def near_texts(shingles: Shingles, threshold: float, permutations: int, bands: i
     keys = _band_keys(shingles, permutations // bands, bands, seed)
     sizes = shingles.sizes
     found: list[NearTexts] = []
+    crowded = np.zeros(len(sizes), bool)
     for band in range(bands):
-        for left, right in _candidates(keys[band]):
+        for left, right in _candidates(keys[band], crowded):
             left, right = _fitting(sizes, left, right, threshold)
             for earlier in range(band):
                 fresh = keys[earlier, left] != keys[earlier, right]
@@ -71,7 +71,7 @@ def near_texts(shingles: Shingles, threshold: float, permutations: int, bands: i
     right = np.concatenate([np.zeros(0, np.int32), *(pairs.right for pairs in found)])
     similarity = np.concatenate([np.zeros(0, np.float32), *(pairs.similarity for pairs in found)])
     order = np.lexsort((right, left))
-    return NearTexts(left[order], right[order], similarity[order])
+    return NearTexts(left[order], right[order], similarity[order], int(crowded.sum()))
 
 
 def _band_keys(shingles: Shingles, per_band: int, bands: int, seed: int) -> npt.NDArray[np.uint32]:
@@ -104,15 +104,20 @@ def _fitting(sizes: npt.NDArray[np.int64], left: Places, right: Places, threshol
     return left[fitting], right[fitting]
 
 
-def _candidates(keys: npt.NDArray[np.uint32]) -> Iterator[tuple[Places, Places]]:
-    """Yields pairs of texts with the same key, the smaller one first, some million at a time."""
+def _candidates(keys: npt.NDArray[np.uint32], crowded: npt.NDArray[np.bool_]) -> Iterator[tuple[Places, Places]]:
+    """Yields pairs of texts with the same key, the smaller one first, some million at a time.
+
+    Args:
+        keys: (n,) uint32.
+        crowded: (n,) bool, set where a text has more partners than it is compared with.
+    """
     order = np.argsort(keys, kind="stable").astype(np.int32)
     held = keys[order]
     pairs: list[tuple[Places, Places]] = []
     waiting = 0
     # Places whose partner so many places on still has their key: fewer with each step.
     places = np.flatnonzero(held[1:] == held[:-1])
-    for step in range(1, _PARTNERS + 1):
+    for step in range(1, PARTNERS + 1):
         if not len(places):
             break
         pairs.append((order[places], order[places + step]))
@@ -124,5 +129,4 @@ def _candidates(keys: npt.NDArray[np.uint32]) -> Iterator[tuple[Places, Places]]
         places = places[held[places + step + 1] == held[places]]
     if pairs:
         yield np.concatenate([left for left, _ in pairs]), np.concatenate([right for _, right in pairs])
-    if len(places):
-        logger.info("more than %d texts share a band: each is compared with so many behind it", _PARTNERS)
+    crowded[order[places]] = True

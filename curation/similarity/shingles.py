@@ -11,6 +11,8 @@ import numpy.typing as npt
 import polars as pl
 
 _BLOCK = 1 << 21
+_TEXTS = 1 << 18
+"""Texts whose words are held at a time."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 Places = npt.NDArray[np.int32]
@@ -38,15 +40,28 @@ class Shingles:
 
 
 def shingles_of(texts: pl.Series, length: int) -> Shingles:
-    """The shingles of texts.
+    """The shingles of texts. Beside the result, memory holds 8 bytes for each shingle and some of a few texts.
 
     Args:
         texts: (n,) String in normal form, none empty, words separated by a space.
         length: Words of a shingle; a text of fewer words is one shingle.
     """
+    hashes, sizes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for start in range(0, len(texts), _TEXTS):
+        own, counts = _sets(texts.slice(start, _TEXTS), length)
+        hashes.append(own)
+        sizes.append(counts)
+    every = np.concatenate(hashes)
+    hashes.clear()
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
+    return Shingles(every, _numbered(every), starts.astype(np.int64))
+
+
+def _sets(texts: pl.Series, length: int) -> tuple[Words, npt.NDArray[np.int64]]:
+    """Of each text the hashes of its different shingles, in ascending order, one text behind the other; how many."""
     lists = texts.str.split(" ")
     sizes = lists.list.len().to_numpy().astype(np.int64)
-    hashes = _word_hashes(lists.explode(empty_as_null=False))
+    words = _word_hashes(lists.explode(empty_as_null=False))
     ends = np.cumsum(sizes)
     counts = np.maximum(sizes - length + 1, 1)
     owner = np.repeat(np.arange(len(texts)), counts)
@@ -56,20 +71,41 @@ def shingles_of(texts: pl.Series, length: int) -> Shingles:
     with np.errstate(over="ignore"):
         for step in range(length):
             inside = begin + step < stop
-            word = hashes[np.minimum(begin + step, len(hashes) - 1)] if len(hashes) else combined
+            word = words[np.minimum(begin + step, len(words) - 1)] if len(words) else combined
             combined = np.where(inside, (combined ^ (combined >> np.uint64(29))) * _FACTOR + word, combined)
-    different, numbers = np.unique(combined, return_inverse=True)
-    packed = np.unique(owner.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64))
-    kept = (packed & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    starts = np.searchsorted(packed >> np.uint64(32), np.arange(len(texts) + 1).astype(np.uint64))
-    return Shingles(different[kept], kept, starts.astype(np.int64))
+    order = np.lexsort((combined, owner))
+    combined, owner = combined[order], owner[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (combined[1:] != combined[:-1]) | (owner[1:] != owner[:-1])
+    return combined[first], np.bincount(owner[first], minlength=len(texts)).astype(np.int64)
+
+
+def _numbered(hashes: Words) -> npt.NDArray[np.uint32]:
+    """(s,) uint32: the rank of each hash among the different ones."""
+    order = np.argsort(hashes)
+    numbers = np.empty(len(hashes), np.uint32)
+    number, last = -1, None
+    for start in range(0, len(order), _BLOCK):
+        places = order[start : start + _BLOCK]
+        values = hashes[places]
+        new = np.ones(len(values), np.int64)
+        new[1:] = values[1:] != values[:-1]
+        new[0] = last is None or values[0] != last
+        ranks = number + np.cumsum(new)
+        numbers[places] = ranks
+        number, last = int(ranks[-1]), values[-1]
+    return numbers
 
 
 def _word_hashes(words: pl.Series) -> Words:
     different = words.unique().sort()
-    hashed = [int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") for word in different.to_list()]
+    hashed = np.fromiter(
+        (int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") for word in different),
+        np.uint64,
+        len(different),
+    )
     numbers = words.cast(pl.Enum(different)).to_physical().to_numpy()
-    return np.asarray(np.array(hashed, np.uint64)[numbers], np.uint64)
+    return np.asarray(hashed[numbers], np.uint64)
 
 
 def jaccard(shingles: Shingles, left: Places, right: Places) -> npt.NDArray[np.float32]:

@@ -99,7 +99,11 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
         TransientError: The store did not give it this time.
     """
     try:
-        with store.open_read(file.path) as raw, pq.ParquetFile(raw, page_checksum_verification=True) as parquet:
+        with (
+            store.open_read(file.path, in_pieces=True) as raw,
+            # Column chunks that lie together come with one request.
+            pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True) as parquet,
+        ):
             names = list(dict.fromkeys(["row", *columns]))
             if parquet.metadata.num_rows != file.rows:
                 raise CorruptionError(
@@ -118,7 +122,7 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
 
 def read_all(store: Store, file: FileRecord) -> pa.Table:
     """Reads a file with all its columns. Raises as `read_columns`."""
-    with store.open_read(file.path) as raw:
+    with store.open_read(file.path, in_pieces=True) as raw:
         names = pq.read_schema(raw).names
     return read_columns(store, file, names).select(names)
 

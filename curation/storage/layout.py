@@ -119,6 +119,11 @@ def version_recipe(fingerprint: str) -> str:
     return f"recipes/{fingerprint}.yaml"
 
 
+def ledger_file(part: int) -> str:
+    """The ledger of a part, in the folder of the ledger."""
+    return f"part-{unit_name(part)}.parquet"
+
+
 def unit_name(unit: int) -> str:
     """Number of a part or unit as it stands in file names: eight digits, so that names sort as numbers do."""
     return f"{unit:08d}"

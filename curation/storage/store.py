@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from curation.errors import TransientError
+from curation.storage.object_files import ObjectFiles, StoredFile, UnfinishedUpload, open_file_system, require_inside
+from curation.storage.store_failures import naming_full_disks
 
 _UNFINISHED = ".writing-"
 """How files are called while they are written."""
@@ -46,8 +45,12 @@ class Store:
     def fs(self) -> Any:
         """The fsspec file system, opened at first use."""
         if self._fs is None:
-            self._fs, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+            self._fs, self._root = open_file_system(self.url)
         return self._fs
+
+    @property
+    def _objects(self) -> ObjectFiles:
+        return ObjectFiles(self.fs, self._root)
 
     @property
     def is_local(self) -> bool:
@@ -59,7 +62,12 @@ class Store:
         return Store(f"{self.url}/{folder}")
 
     def locate(self, path: str) -> str:
-        """The path as the file system knows it."""
+        """The path as the file system knows it.
+
+        Raises:
+            CorruptionError: It leads out of the folder; a record that somebody else made may name such a path.
+        """
+        require_inside(path, self.url)
         return f"{self._root or self._opened_root()}/{path}"
 
     def address(self, path: str) -> str:
@@ -72,15 +80,15 @@ class Store:
 
     def read_bytes(self, path: str) -> bytes:
         """The content of a file. Raises FileNotFoundError."""
-        return bytes(self.fs.cat_file(self.locate(path)))
+        if self.is_local:
+            return bytes(self.fs.cat_file(self.locate(path)))
+        return self._objects.read_bytes(path)
 
     def read_many(self, paths: Sequence[str]) -> Sequence[bytes | None]:
         """The content of many small files, None for one that is not there; from an object store, many at a time."""
         if self.is_local:
             return [self._read_if_there(path) for path in paths]
-        places = [self.locate(path) for path in paths]
-        found = self.fs.cat(places, on_error="return") if places else {}
-        return [_content(found[place]) for place in places]
+        return self._objects.read_many(paths)
 
     def _read_if_there(self, path: str) -> bytes | None:
         try:
@@ -90,70 +98,97 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def open_read(self, path: str) -> IO[bytes]:
-        """The file, opened for reading at any place."""
+    def open_read(self, path: str, *, in_pieces: bool = False) -> IO[bytes]:
+        """The file, opened for reading at any place.
+
+        Args:
+            in_pieces: It is read here and there, not front to back: an object store sends just what is asked for.
+        """
         if self.is_local:
             return open(self.locate(path), "rb")
-        return self.fs.open(self.locate(path), "rb")  # type: ignore[no-any-return]
+        return self._objects.open_read(path, in_pieces=in_pieces)
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
-        return bool(self.fs.exists(self.locate(path)))
+        return os.path.exists(self.locate(path)) if self.is_local else self._objects.exists(path)
 
     def size(self, path: str) -> int:
         """Length of a file in bytes. Raises FileNotFoundError."""
-        return int(self.fs.size(self.locate(path)))
+        return os.stat(self.locate(path)).st_size if self.is_local else self._objects.size(path)
 
     def modified(self, path: str) -> datetime:
         """When a file was written, in UTC. Raises FileNotFoundError."""
-        return self.fs.modified(self.locate(path)).astimezone(UTC)  # type: ignore[no-any-return]
+        if self.is_local:
+            return datetime.fromtimestamp(os.stat(self.locate(path)).st_mtime, UTC)
+        return self._objects.modified(path)
 
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted; none where there is no such folder."""
         try:
-            entries = self.fs.ls(self.locate(folder).rstrip("/"), detail=False)
+            names = os.listdir(self.locate(folder)) if self.is_local else self._objects.list(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        names = (str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
         return sorted(name for name in names if not name.startswith(_UNFINISHED))
 
     def written_at(self, folder: str) -> dict[str, float]:
         """When each file directly in a folder was written, by name, in seconds since 1970; none where there is none."""
-        if self.is_local:
-            try:
-                with os.scandir(self.locate(folder)) as entries:
-                    times = {entry.name: entry.stat().st_mtime for entry in entries if entry.is_file()}
-            except (FileNotFoundError, NotADirectoryError):
-                return {}
-        else:
-            try:
-                found = self.fs.ls(self.locate(folder).rstrip("/"), detail=True)
-            except (FileNotFoundError, NotADirectoryError):
-                return {}
-            files = [entry for entry in found if entry["type"] == "file"]
-            times = {entry["name"].rsplit("/", 1)[-1]: _written(entry) for entry in files}
-        return {name: when for name, when in times.items() if name and not name.startswith(_UNFINISHED)}
+        if not self.is_local:
+            found = ((file.path, file.modified.timestamp()) for file in self._objects.files_below(folder))
+            return {path: when for path, when in found if "/" not in path}
+        try:
+            with os.scandir(self.locate(folder)) as entries:
+                times = {entry.name: entry.stat().st_mtime for entry in entries if entry.is_file()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        return {name: when for name, when in times.items() if not name.startswith(_UNFINISHED)}
+
+    def files_below(self, folder: str = "") -> Sequence[StoredFile]:
+        """Every file in a folder and in those below it, by path; those that are being written, too."""
+        if not self.is_local:
+            return self._objects.files_below(folder)
+        root = self.locate(folder).rstrip("/")
+        found = []
+        for place, _, names in os.walk(root):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    status = os.stat(f"{place}/{name}", follow_symlinks=False)
+                    changed = datetime.fromtimestamp(status.st_mtime, UTC)
+                    found.append(StoredFile(os.path.relpath(f"{place}/{name}", root), status.st_size, changed))
+        return sorted(found, key=lambda file: file.path)
 
     def delete(self, path: str) -> None:
         """Removes a file; none is no error."""
+        if not self.is_local:
+            self._objects.delete(path)
+            return
         with contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(self.locate(path))
+            os.unlink(self.locate(path))
 
     def delete_folder(self, folder: str) -> None:
         """Removes a folder with all that is in it; none is no error."""
+        if not self.is_local:
+            self._objects.delete_folder(folder)
+            return
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.locate(folder).rstrip("/"), recursive=True)
 
     def delete_unfinished(self) -> None:
-        """Removes what writers that were killed have left half written. Only where nobody is writing.
+        """Removes what writers that were killed have left half written or uploaded. Only where nobody is writing."""
+        if not self.is_local:
+            for unfinished in self.unfinished_uploads():
+                self.abort_upload(unfinished)
+            return
+        for file in self.files_below():
+            if is_unfinished(file.path):
+                self.delete(file.path)
 
-        An object store shows no such files; it keeps what was uploaded in part until its own rules expire it.
-        """
-        if self.is_local:
-            for folder, _, names in os.walk(self.locate("").rstrip("/")):
-                for name in names:
-                    if name.startswith(_UNFINISHED):
-                        self.delete(os.path.relpath(f"{folder}/{name}", self.locate("")))
+    def unfinished_uploads(self) -> Sequence[UnfinishedUpload]:
+        """Uploads by parts that were neither completed nor aborted; none on a disk."""
+        return [] if self.is_local else self._objects.unfinished_uploads()
+
+    def abort_upload(self, unfinished: UnfinishedUpload) -> None:
+        """Deletes the parts of an upload that `unfinished_uploads` told of."""
+        self._objects.abort_upload(unfinished)
 
     @contextlib.contextmanager
     def open_write(self, path: str) -> Iterator[IO[bytes]]:
@@ -162,30 +197,24 @@ class Store:
             with self._open_write_local(path) as file:
                 yield file
             return
-        file = self.fs.open(self.locate(path), "wb")
-        try:
+        with self._objects.open_write(path) as file:
             yield file
-        except BaseException:
-            file.discard()
-            # Closing it, as the garbage collector would, must not upload what came so far.
-            file.closed = True
-            raise
-        file.close()
 
     @contextlib.contextmanager
     def _open_write_local(self, path: str) -> Iterator[IO[bytes]]:
         target = self.locate(path)
-        temporary = self._temporary_beside(target)
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        with naming_full_disks(target):
+            temporary = self._temporary_beside(target)
+            try:
+                with open(temporary, "xb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(temporary, target)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+                raise
 
     def _temporary_beside(self, target: str) -> str:
         folder, name = os.path.split(target)
@@ -198,7 +227,7 @@ class Store:
             with self._open_write_local(path) as file:
                 file.write(data)
         else:
-            self.fs.pipe_file(self.locate(path), data)
+            self._objects.write_bytes(path, data)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Puts a small file unless there is one of that name already; of several racers, exactly one gets True.
@@ -208,11 +237,14 @@ class Store:
         Raises:
             TransientError: The store did not say who won: ask again.
         """
-        return self._link_if_absent(path, data) if self.is_local else self._put_conditionally(path, data)
+        return self._link_if_absent(path, data) if self.is_local else self._objects.put_if_absent(path, data)
 
     def _link_if_absent(self, path: str, data: bytes) -> bool:
         target = self.locate(path)
-        temporary = self._temporary_beside(target)
+        with naming_full_disks(target):
+            return self._link_once(self._temporary_beside(target), target, data)
+
+    def _link_once(self, temporary: str, target: str, data: bytes) -> bool:
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
@@ -228,40 +260,7 @@ class Store:
                 os.unlink(temporary)
         return True
 
-    def _put_conditionally(self, path: str, data: bytes) -> bool:
-        try:
-            self.fs.pipe_file(self.locate(path), data, mode="create")
-        except FileExistsError:
-            return self.read_bytes(path) == data
-        except OSError as error:
-            if _is_precondition_failure(error):
-                return self.read_bytes(path) == data
-            raise TransientError(f"{self.locate(path)}: the conditional put failed: {error}") from error
-        return True
 
-
-def _written(entry: dict[str, Any]) -> float:
-    """The time of an entry of a listing; each store calls it otherwise. 0 where it tells none."""
-    for name in ("LastModified", "mtime", "last_modified", "updated", "created"):
-        when = entry.get(name)
-        if when is not None:
-            return float(when.timestamp() if isinstance(when, datetime) else when)
-    return 0.0
-
-
-def _content(found: bytes | Exception) -> bytes | None:
-    if isinstance(found, FileNotFoundError):
-        return None
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
-def _is_precondition_failure(error: OSError) -> bool:
-    """Whether the store said 412: s3fs maps a plain one to FileExistsError, Ceph's arrives as EINVAL with its cause."""
-    cause = error.__cause__
-    response = getattr(cause, "response", None)
-    if not isinstance(response, dict):
-        return False
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status == 412 and error.errno in (errno.EINVAL, errno.EIO, None)
+def is_unfinished(path: str) -> bool:
+    """Whether a file is called as those are that a writer has not finished, on a disk."""
+    return path.rpartition("/")[2].startswith(_UNFINISHED)

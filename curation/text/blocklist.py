@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import fsspec
 import polars as pl
 
 from curation.errors import RecipeError
+from curation.text.line_list import lines_of, read_file
 from curation.text.useless import fold
 from curation.text.words import UNSPACED
 
@@ -26,16 +26,15 @@ def read_entries(paths: Sequence[str]) -> list[str]:
     """
     entries: set[str] = set()
     for path in paths:
-        try:
-            with fsspec.open(path, "r", encoding="utf-8-sig") as file:
-                lines = [line.strip() for line in file.read().splitlines()]
-        except (OSError, ValueError, ImportError) as error:
-            raise RecipeError(f"{path}: the blocklist cannot be read: {error}") from error
-        given = pl.Series("entry", [line for line in lines if line and not line.startswith("#")], pl.String).to_frame()
+        lines = lines_of(read_file(path), path)
+        given = pl.Series("entry", [line.text for line in lines], pl.String).to_frame()
         folded = given.select(_folded(pl.col("entry"))).to_series()
-        without = given["entry"].filter(folded == "  ").to_list()
-        if without:
-            raise RecipeError(f"{path}: {without[0]!r} has neither a letter nor a digit, so nothing could match it")
+        without = (folded == "  ").arg_true()
+        if len(without):
+            line = lines[without[0]]
+            raise RecipeError(
+                f"{path}:{line.number}: {line.text!r} has neither a letter nor a digit, so nothing could match it"
+            )
         if folded.is_empty():
             raise RecipeError(f"{path}: the blocklist has no entry; one word or phrase a line")
         entries.update(folded.to_list())

@@ -50,5 +50,8 @@ and "default product photo", or the text has no letter; in the syntax of Rust's 
 
 
 def fold(text: pl.Expr) -> pl.Expr:
-    """Texts as phrases are compared: in lower case, runs of anything but letters and digits folded into a space."""
+    """Texts as phrases are searched for: in lower case, runs of anything but letters and digits folded into a space.
+
+    Which texts say the same is told by `normal_form`, which keeps apart texts that have no words.
+    """
     return text.str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ").str.strip_chars()

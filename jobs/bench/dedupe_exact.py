@@ -3,42 +3,59 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from curation.contracts.exchange import GroupingExchange
+from curation.contracts.source import Source, SourceIndex
+from curation.engine.decisions import decide
 from curation.engine.grouping import decide_on_groups
+from curation.engine.lineage import Lineage, MeasuredItem
+from curation.engine.live_rows import live_frame
 from curation.runtime.partitions import LocalPartitions
-from curation.similarity.equals import first_of_equals
+from curation.similarity.equals import first_of_equals, hashed
+from curation.storage.column_groups import write_columns
+from curation.storage.layout import DecisionLayout, PhaseLayout
 from curation.storage.store import Store
+from jobs.bench.memory import peak_rss_bytes
+from schemas.columns import schema_of
+from schemas.records import PartCommit, PoolFile
 from stages.catalogue import CATALOGUE
 
 _COPIES = 0.1
-_CHUNK = 1_000_000
+_PART_ROWS = 1_000_000
+_PHASE = PhaseLayout("measured", "bench", "bench")
+_SCHEMA = pa.schema([field.with_nullable(True) for field in schema_of("row", "key", "sha256", "outcome")])
 
 
 def measure_exact(folder: Path, rows: int, partitions: int) -> dict[str, Any]:
-    """Seconds, memory and whether all agree: equal hashes alone, whole decisions at once, by groups and partitioned."""
-    path = folder / f"rows-{rows}.parquet"
-    if not path.is_file():
-        alone(_write_rows, path, rows)
-    equal = alone(_equal_hashes, path)
-    at_once = alone(_decide, path, 0, "")
-    in_groups = alone(_decide, path, 1, "")
-    on_ray = alone(_decide, path, partitions, str(folder))
+    """Seconds, memory and whether all agree: equal hashes alone, whole decisions at once, by groups and partitioned.
+
+    `decision_committed` is the engine's way from committed parts to committed verdicts, checks included; the others
+    collect the verdicts of the exchange.
+    """
+    pool = folder / f"parts-{rows}"
+    alone(_generate, str(pool), rows)
+    equal = alone(_equal_hashes, str(pool), rows)
+    at_once = alone(_decide, str(pool), rows, 0)
+    in_groups = alone(_decide, str(pool), rows, 1)
+    on_ray = alone(_decide, str(pool), rows, partitions)
+    committed = alone(_decide_committed, str(pool), rows)
+    every = (at_once, in_groups, on_ray, committed)
     return {
         "rows": rows,
         "equal_hashes": equal,
         "decision_at_once": at_once,
         "decision_in_groups": in_groups,
         "decision_partitioned": {**on_ray, "partitions": partitions, "limit_per_worker_gib": 1},
-        "identical": at_once["verdicts"] == in_groups["verdicts"] == on_ray["verdicts"],
+        "decision_committed": committed,
+        "identical": len({one["verdicts"] for one in every}) == 1,
     }
 
 
@@ -49,53 +66,56 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
         return pool.apply(function, arguments)
 
 
-def _write_rows(path: Path, rows: int) -> None:
-    """Rows with keys of 32 and SHA-256 of 64 hexadecimal digits; a tenth of them have those of an earlier row."""
+def _generate(folder: str, rows: int) -> None:
+    """Committed parts: keys of 32 and SHA-256 of 64 digits; a tenth of the rows have those of an earlier one."""
+    store = Store(folder)
     draws = np.random.default_rng(rows)
-    chunks = []
     pictures = np.arange(rows, dtype=np.uint64)
     copies = draws.choice(rows, int(rows * _COPIES), replace=False)
     pictures[copies] = draws.integers(0, rows, len(copies), dtype=np.uint64)
-    folder = path.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    for at in range(0, rows, _CHUNK):
-        part = pl.DataFrame({"picture": pictures[at : at + _CHUNK]}).with_row_index("row", at)
-        chunks.append(folder / f"{at:012d}.parquet")
-        part.select(
-            pl.col("row").cast(pl.Int64),
-            key=_digits("row", 2),
-            sha256=_digits("picture", 4),
-            hash=pl.col("picture").hash(9),
-        ).write_parquet(chunks[-1])
-    pl.scan_parquet(chunks, glob=False).sink_parquet(path)
-    for chunk in chunks:
-        chunk.unlink()
-    folder.rmdir()
+    for part, start in enumerate(range(0, rows, _PART_ROWS)):
+        if store.exists(_PHASE.commit(part)):
+            continue
+        own = pl.DataFrame({"picture": pictures[start : start + _PART_ROWS]}).with_row_index("row", start)
+        columns = {
+            "row": own["row"].cast(pl.Int64).to_arrow(),
+            "key": _digits(own["row"], 2),
+            "sha256": _digits(own["picture"], 4),
+            "outcome": pa.nulls(len(own), pa.string()),
+        }
+        file = write_columns(store.child(_PHASE.folder), _PHASE.data(part, "bench"), pa.table(columns, _SCHEMA))
+        record = PoolFile(**file.model_dump())
+        commit = PartCommit(part=part, rows_in=len(own), rows_measured=len(own), files=(record,))
+        store.put_if_absent(_PHASE.commit(part), commit.to_bytes())
 
 
-def _digits(column: str, words: int) -> pl.Expr:
-    """So many times 16 hexadecimal digits that hang on a column alone."""
-    hashes = [pl.col(column).hash(seed).reinterpret(signed=False).cast(pl.UInt64) for seed in range(words)]
-    return pl.concat_str([each.map_batches(_hexadecimal, pl.String) for each in hashes])
+def _digits(values: pl.Series, words: int) -> pa.StringArray:
+    """So many times 16 hexadecimal digits that hang on a value alone."""
+    hashes = np.stack([values.cast(pl.Int64).hash(seed).to_numpy() for seed in range(words)], axis=1)
+    digits = hashes.astype(">u8").tobytes().hex().encode()
+    places = np.arange(len(values) + 1, dtype=np.int32) * (16 * words)
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(places), pa.py_buffer(digits))
 
 
-def _hexadecimal(values: pl.Series) -> pl.Series:
-    raw = values.to_numpy().astype(">u8").tobytes().hex()
-    return pl.Series([raw[at : at + 16] for at in range(0, len(raw), 16)], dtype=pl.String)
+def _lineage(folder: str, rows: int) -> Lineage:
+    index = SourceIndex(rows, "bench", schema_of("row", "key"))
+    # Decisions read what phases have committed, and nothing of the source.
+    return Lineage(Store(folder), cast("Source", None), index, _PART_ROWS, (MeasuredItem(_PHASE, ("sha256",)),))
 
 
-def _equal_hashes(path: Path) -> dict[str, Any]:
+def _equal_hashes(folder: str, rows: int) -> dict[str, Any]:
     """The first row of each hash, read from Parquet."""
+    frame = live_frame(_lineage(folder, rows), ["sha256"])
     begin = time.perf_counter()
-    read = pl.scan_parquet(path).select("hash", "row").collect(engine="streaming")
-    first = first_of_equals(read["hash"])
+    read = frame.select(hashed(pl.col("sha256")), "row").collect(engine="streaming")
+    first = first_of_equals(read["sha256"])
     copies = int((first != np.arange(len(first), dtype=np.int32)).sum())
     return {"s": round(time.perf_counter() - begin, 2), "peak_gb": _peak_gb(), "copies": copies}
 
 
-def _decide(path: Path, partitions: int, workspace: str) -> dict[str, Any]:
-    """A whole decision on keys and hashes as text: with 0 partitions at once, with more than one on Ray."""
-    frame = pl.scan_parquet(path)
+def _decide(folder: str, rows: int, partitions: int) -> dict[str, Any]:
+    """The verdicts of a whole decision, collected: with 0 partitions at once, with more than one on Ray."""
+    frame = live_frame(_lineage(folder, rows), ["sha256"])
     exchange = _exchange()
     begin = time.perf_counter()
     if partitions == 0:
@@ -107,12 +127,27 @@ def _decide(path: Path, partitions: int, workspace: str) -> dict[str, Any]:
         from curation.runtime.ray_data import RayRunner
 
         runner = RayRunner()
-        cut = runner.partitions(partitions, Store(workspace))
+        cut = runner.partitions(partitions, Store(folder).child("workspace"))
         begin = time.perf_counter()
         verdicts = decide_on_groups(exchange, frame, cut).collect(engine="streaming")
         runner.close()
     seconds, peak = time.perf_counter() - begin, _peak_gb()
     return {"s": round(seconds, 2), "peak_gb": peak, "verdicts": _fingerprint(verdicts)}
+
+
+def _decide_committed(folder: str, rows: int) -> dict[str, Any]:
+    """The engine's `decide`, in groups, as a run of so many rows does it."""
+    lineage = _lineage(folder, rows)
+    layout = DecisionLayout("deduplicate", f"{time.time_ns():x}")
+    begin, cpu = time.perf_counter(), time.process_time()
+    commit = decide(lineage, _exchange(), layout, LocalPartitions(1, lineage.store))
+    seconds, cpu, peak = time.perf_counter() - begin, time.process_time() - cpu, _peak_gb()
+    store = lineage.store.child(layout.folder)
+    written = pl.scan_parquet(store.address(commit.file.path), glob=False).drop("key")
+    unnamed = written.with_columns(pl.col("reason").str.strip_prefix("deduplicate."))
+    verdicts = _fingerprint(unnamed.collect(engine="streaming"))
+    lineage.store.delete_folder(layout.folder)
+    return {"s": round(seconds, 2), "cpu_s": round(cpu, 2), "peak_gb": peak, "verdicts": verdicts}
 
 
 def _exchange() -> GroupingExchange:
@@ -131,4 +166,4 @@ def _fingerprint(verdicts: pl.DataFrame) -> str:
 
 
 def _peak_gb() -> float:
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
+    return round(peak_rss_bytes() / 1e9, 2)

@@ -11,6 +11,8 @@ from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.errors import RecipeError
+from curation.storage.store import Store
+from jobs.shard_folders import tars_in
 
 CLASSES_FILE = "classes.json"
 _IMAGE_EXTENSIONS = ("jpg", "jpeg", "png", "webp")
@@ -79,19 +81,19 @@ def read_samples(shards: str | Path | Sequence[str | Path], limit: int | None = 
         )
 
 
-def read_classes(folder: Path) -> ClassList | None:
+def read_classes(folder: str | Path) -> ClassList | None:
     """Returns the folder's `classes.json`, or None if it has none.
 
     Raises:
         RecipeError: if the file is not as it has to be.
     """
-    path = folder / CLASSES_FILE
-    if not path.is_file():
-        return None
+    store = Store(str(folder))
     try:
-        return ClassList.model_validate_json(path.read_text(encoding="utf-8"))
+        return ClassList.model_validate_json(store.read_bytes(CLASSES_FILE))
+    except FileNotFoundError:
+        return None
     except ValidationError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        raise RecipeError(f"{store.address(CLASSES_FILE)}: {error}") from error
 
 
 def list_tars(shards: str | Path | Sequence[str | Path]) -> list[str]:
@@ -100,12 +102,7 @@ def list_tars(shards: str | Path | Sequence[str | Path]) -> list[str]:
     Raises:
         RecipeError: if there are none.
     """
-    if not isinstance(shards, str | Path):
-        found = [str(path) for path in shards]
-    elif Path(shards).is_dir():
-        found = sorted(str(path) for path in Path(shards).glob("*.tar"))
-    else:
-        found = [str(shards)] if Path(shards).is_file() else []
+    found = tars_in(shards)
     if not found:
         raise RecipeError(f"no shards to evaluate on: {shards} has no file that ends in .tar")
     return found

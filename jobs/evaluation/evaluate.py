@@ -17,7 +17,7 @@ from jobs.evaluation.zero_shot import class_embeddings, zero_shot_accuracy
 
 def evaluate(
     model: str,
-    data: Path,
+    data: str | Path,
     *,
     classes: ClassList | None = None,
     pool: int | None = 100,
@@ -32,7 +32,7 @@ def evaluate(
 
     Args:
         model: a reference; see `curation.models.references`.
-        data: a folder of WebDataset tars, or one tar.
+        data: a folder of WebDataset tars, or one tar, on this machine or in an object store.
         classes: what to choose from; by default the `classes.json` beside the tars.
         pool: candidates in retrieval; None takes all samples.
         limit: the most samples to read.
@@ -54,7 +54,7 @@ def evaluate(
         raise RecipeError(f"{data}: no sample has a readable image")
     labelled = [sample for sample in samples if sample.label is not None]
     described = [sample for sample in samples if sample.label is None]
-    chosen = classes or read_classes(data if data.is_dir() else data.parent)
+    chosen = classes or read_classes(str(data).rpartition("/")[0] if str(data).endswith(".tar") else data)
     if labelled and chosen is None:
         raise RecipeError(f"{data}: samples have classes but there is no {CLASSES_FILE} beside them")
     clip = load_clip(model, device, precision)

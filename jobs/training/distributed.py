@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import RecipeError, TransientError
+from jobs.shard_folders import is_url
 from jobs.training.config import TrainConfig
 from jobs.training.loop import TrainResult, claim_folder, run_loop
 from jobs.training.streams import list_shards
@@ -23,6 +24,7 @@ def train_distributed(
     workers: int,
     cpus_per_worker: float = 1.0,
     use_gpu: bool = False,
+    secrets: Sequence[str] = (),
 ) -> TrainResult:
     """Trains as `train` does, in several processes that share out the streams of shards.
 
@@ -37,6 +39,7 @@ def train_distributed(
         workers: how many processes.
         cpus_per_worker: CPUs to reserve for each.
         use_gpu: one GPU for each.
+        secrets: names of environment variables that each gets, too.
 
     Raises:
         RecipeError: if streams or batch cannot be shared out, or as `train` does.
@@ -47,24 +50,40 @@ def train_distributed(
 
     if config.data.streams % workers:
         raise RecipeError(f"data.streams is {config.data.streams}: {workers} processes need a multiple of {workers}")
-    found = [str(Path(path).absolute()) for path in list_shards(shards)]
+    found = [path if is_url(path) else str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
-    job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json")}
-    share = {"CPU": cpus_per_worker}
+    job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json"), "lender": _lender(secrets)}
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu, resources_per_worker=share),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": cpus_per_worker}
+        ),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
+    return _fit(trainer, out)
+
+
+def _fit(trainer: Any, out: Path) -> TrainResult:
     (out / _RESULT).unlink(missing_ok=True)
     try:
         trainer.fit()
     except Exception as error:
         raise TransientError(f"training in {out} stopped: {error}; run it again to go on") from error
     return _result_in(out)
+
+
+def _lender(secrets: Sequence[str]) -> Any:
+    if not secrets:
+        return None
+    import ray
+
+    from curation.runtime.secrets import lend
+
+    ray.init(ignore_reinit_error=True)
+    return lend(secrets)
 
 
 def _result_in(out: Path) -> TrainResult:
@@ -81,6 +100,8 @@ def _work(job: dict[str, Any]) -> None:
 
     from jobs.training.processes import Place
 
+    if job["lender"] is not None:
+        job["lender"].take()
     context = ray.train.get_context()
     place = Place(
         rank=context.get_world_rank(),

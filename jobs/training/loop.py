@@ -32,7 +32,7 @@ class TrainResult:
     """What a training came to.
 
     Attributes:
-        model: folder of the exported model.
+        model: folder of the exported model; a URL where it lies in an object store.
         metrics: JSONL, a line for every `log_every` steps.
         steps: taken in all.
         loss: of the last step.
@@ -40,8 +40,8 @@ class TrainResult:
         samples_per_s: of this call, over all processes.
     """
 
-    model: Path
-    metrics: Path
+    model: Path | str
+    metrics: Path | str
     steps: int
     loss: float
     seconds: float
@@ -54,6 +54,7 @@ def train(
     config: TrainConfig,
     *,
     stop_after: int | None = None,
+    saved: Callable[[], None] | None = None,
 ) -> TrainResult:
     """Trains a model in this process, or goes on where an earlier call with this `out` stopped.
 
@@ -62,6 +63,7 @@ def train(
         out: gets `model/`, `checkpoints/`, `metrics.jsonl` and `config.json`.
         config: what to train.
         stop_after: stop after this step, with a checkpoint, as if interrupted.
+        saved: called after each checkpoint.
 
     Raises:
         RecipeError: if there are no shards, or `out` holds a training with other settings.
@@ -69,7 +71,7 @@ def train(
     """
     found = list_shards(shards)
     claim_folder(out, config)
-    return run_loop(found, out, config, Place.alone(), stop_after=stop_after)
+    return run_loop(found, out, config, Place.alone(), stop_after=stop_after, saved=saved)
 
 
 def claim_folder(out: Path, config: TrainConfig) -> None:
@@ -100,6 +102,7 @@ def run_loop(
     place: Place,
     *,
     stop_after: int | None = None,
+    saved: Callable[[], None] | None = None,
 ) -> TrainResult:
     """Takes the steps that are left; see `train`. Every process of a training calls this."""
     if config.compute_threads is not None and place.device.type == "cpu":
@@ -128,6 +131,8 @@ def run_loop(
                 progress = Progress(step, gather_positions(batch.positions), loss)
                 if place.leads:
                     save_checkpoint(checkpoints, task.objective, optimizer, progress)
+                    if saved is not None:
+                        saved()
     if place.leads:
         task.export(out / "model", config)
     return TrainResult(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from curation.errors import RecipeError
+from jobs.shard_folders import open_by_webdataset, tars_in
 
 _SHARD_ORDER_SALT, _BUFFER_SALT = 11, 12
 
@@ -34,12 +35,7 @@ def list_shards(shards: str | Path | Sequence[str | Path]) -> list[str]:
     Raises:
         RecipeError: if there are none.
     """
-    if isinstance(shards, (str, Path)):
-        folder = Path(shards)
-        found = sorted(str(path) for path in folder.glob("*.tar")) if folder.is_dir() else []
-        found = found or ([str(folder)] if folder.is_file() else [])
-    else:
-        found = [str(path) for path in shards]
+    found = tars_in(shards)
     if not found:
         raise RecipeError(f"no shards: {shards} has no file that ends in .tar")
     return found
@@ -49,6 +45,7 @@ def read_shards(shards: Sequence[str]) -> Iterator[ShardSample]:
     """Reads the samples of shards one after the other."""
     import webdataset
 
+    open_by_webdataset(shards)
     # Which process reads which shards is settled before: webdataset must not split them once more, or refuse to.
     dataset = webdataset.WebDataset(list(shards), shardshuffle=False, nodesplitter=_every_shard)
     for raw in dataset:

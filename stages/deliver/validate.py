@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import polars as pl
 import pyarrow as pa
@@ -27,13 +29,17 @@ _MAGIC = {
 }
 
 
-def verify_shards(store: Store) -> list[str]:
-    """Checks a delivery against its manifest; needs the memory of one Parquet file.
+def verify_shards(store: Store, threads: int = 1) -> list[str]:
+    """Checks a delivery against its manifest; needs the memory of one Parquet file for each thread.
 
     Checked are: checksums and sizes of all files; that every shard but the last has exactly the stated number of
     samples; that a tar can be read and holds for every row of its Parquet file, in that order, an image of the stated
     format, the text that the manifest's rule chooses and the JSON of the row; that no key comes twice; and that no
     shard lies about that the manifest does not list.
+
+    Args:
+        store: Rooted at the delivery's folder.
+        threads: Shards at a time.
 
     Returns:
         What is wrong, one line for each mistake, with the file. Empty: the delivery is whole.
@@ -48,15 +54,21 @@ def verify_shards(store: Store) -> list[str]:
     for record in manifest.files:
         problems += _check_file(record, store)
     keys = []
-    for shard in manifest.shards:
-        table, found = _read_rows(shard, store)
-        problems += found
-        if table is not None:
-            keys.append(pl.Series(table["key"].to_pylist(), dtype=pl.String))
-            problems += _check_tar(shard, table, manifest, store)
+    with ThreadPoolExecutor(threads, "verify") as pool:
+        for held, found in pool.map(partial(_check_shard, manifest, store), manifest.shards):
+            problems += found
+            keys += [held] if held is not None else []
     if keys and pl.concat(keys).is_duplicated().any():
         problems.append("a key comes twice in the delivery")
     return problems
+
+
+def _check_shard(manifest: DeliveryManifest, store: Store, shard: ShardRecord) -> tuple[pl.Series | None, list[str]]:
+    """The keys of a shard, where its Parquet file is whole, and what is wrong with it."""
+    table, problems = _read_rows(shard, store)
+    if table is None:
+        return None, [*problems, *_check_file(shard.tar, store)]
+    return pl.Series(table["key"].to_pylist(), dtype=pl.String), _check_tar(shard, table, manifest, store)
 
 
 def _check_counts(manifest: DeliveryManifest) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -18,12 +18,14 @@ from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import ExchangeSpec, GroupingExchange, Memory
 from curation.errors import RecipeError
 from curation.net.normal_urls import normal_urls
+from curation.row_keys import KEY_BYTES
 from curation.similarity.clusters import cluster
 from curation.similarity.equals import first_of_equals
 from curation.similarity.hashes import hashes_from_hex
+from curation.similarity.hex_numbers import digits_of, numbers_or_texts
 from curation.similarity.near_pairs import MAX_DISTANCE, NearPairs
 from curation.similarity.variants import Variant
-from curation.text.useless import fold
+from curation.text.normal_form import normal_form
 from schemas.columns import COLUMNS, PDQ_DIHEDRAL
 from stages.select.remembered_pairs import remembered_pairs
 
@@ -50,6 +52,8 @@ _EQUALITIES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "pair": (("sha256", "text"), "same_pair", "equal sha256 and normalised text"),
 }
 """The columns that an equality reads, the rule by which a row goes, and what is equal."""
+
+_SHA256_DIGITS = 64
 
 
 class Perceptual(Config):
@@ -122,7 +126,7 @@ class Deduplicate(GroupingExchange):
         columns += [column for equality in self._equalities() for column in _EQUALITIES[equality][0]]
         columns += self._hash_columns()
         requires = tuple(dict.fromkeys(columns))
-        return ExchangeSpec("deduplicate", 1, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
+        return ExchangeSpec("deduplicate", 2, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
 
     def check(self) -> None:
         """Whether the variants are hashes."""
@@ -158,17 +162,28 @@ class Deduplicate(GroupingExchange):
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups of copies and the best of each."""
-        values = {equality: self._value(equality) for equality in self._equalities()}
-        orders = [_ORDERS[order][1] for order in self.config.prefer]
-        by = [*orders, pl.col("key"), pl.col("row")]
+        held, order = self._held(frame)
+        # From here on a row is its rank: the smaller, the better. A column that is done with is let go.
+        same_key = first_of_equals(held["key"].gather(order))
+        repeated = pl.Series(same_key != _alone(len(held)))
+        values = ((name, held.drop_in_place(name).gather(order).set(repeated, None)) for name in self._equalities())
+        equal, rule = _equal_rows(values, same_key)
+        best, distance = self._near_copies(held.select(self._hash_columns()), order, equal)
+        return _verdicts(held, order, _Ties(same_key, equal, rule, best, distance), self._bound())
+
+    def _held(self, frame: pl.LazyFrame) -> tuple[pl.DataFrame, pl.Series]:
+        """`row`, `key`, what may be equal and the hashes of all rows; and their places, those of better rows first."""
+        orders = {f"order {place}": _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
+        equalities = self._equalities()
+        digits = {"key": 2 * KEY_BYTES, **({"image": _SHA256_DIGITS} if "image" in equalities else {})}
+        values = {name: self._value(name) for name in equalities if name not in digits}
+        others = {name: pl.col(name) for name in ("row", *self._hash_columns())}
+        images = frame.with_columns(image="sha256") if "image" in digits else frame
+        held = numbers_or_texts(images, digits, {**others, **values, **orders})
+        by = [*orders, "key", "row"]
         descending = [True] * len(orders) + [False, False]
-        ordered = frame.sort(by, descending=descending, nulls_last=True)
-        ranked = ordered.select("row", "key", *self._hash_columns(), **values).collect()
-        # From here on a row is its rank: the smaller, the better.
-        same_key = first_of_equals(ranked["key"])
-        equal, rule = _equal_rows(ranked, tuple(values), same_key)
-        best, distance = self._near_copies(ranked, equal)
-        return _verdicts(ranked, _Ties(same_key, equal, rule, best, distance), self._bound())
+        order = held.select(pl.arg_sort_by(by, descending=descending, nulls_last=True)).to_series()
+        return held.drop(orders), order
 
     def _equalities(self) -> tuple[Equality, ...]:
         exact = self.config.exact
@@ -181,7 +196,7 @@ class Deduplicate(GroupingExchange):
         if equality == "image":
             return pl.col("sha256")
         if equality == "pair":
-            return pl.concat_str("sha256", fold(pl.col("text")), separator=" ")
+            return pl.concat_str("sha256", normal_form(pl.col("text")), separator=" ")
         spelled = partial(
             normal_urls, drop_parameters=self.config.drop_parameters, sort_parameters=self.config.sort_parameters
         )
@@ -193,12 +208,15 @@ class Deduplicate(GroupingExchange):
     def _bound(self) -> int:
         return self.config.perceptual.max_distance if self.config.perceptual else 0
 
-    def _near_copies(self, ranked: pl.DataFrame, equal: Places) -> tuple[Places, npt.NDArray[np.int16]]:
+    def _near_copies(
+        self, hashed: pl.DataFrame, order: pl.Series, equal: Places
+    ) -> tuple[Places, npt.NDArray[np.int16]]:
         """The best copy of each rank, and the distance to the nearest copy, -1 where no hash was found near."""
         settings = self.config.perceptual
-        none = np.full(len(ranked), -1, np.int16)
+        none = np.full(len(equal), -1, np.int16)
         if settings is None:
             return equal, none
+        ranked = hashed[order]
         originals = equal == _alone(len(ranked))
         telling = ranked["pdq"].is_not_null() & (ranked["pdq_quality"] >= settings.min_quality)
         compared = np.nonzero(originals & telling.fill_null(False).to_numpy())[0]
@@ -272,18 +290,22 @@ class _Ties:
 
 
 def _equal_rows(
-    ranked: pl.DataFrame, equalities: tuple[str, ...], same_key: Places
+    equalities: Iterator[tuple[Equality, pl.Series]], same_key: Places
 ) -> tuple[Places, npt.NDArray[np.int8]]:
     """The best rank connected to each by equal values, and the number of an equality that says so.
 
-    A repeated row has the values of the row that it repeats.
+    Args:
+        equalities: What is equal, and the value of every rank: null of a repeated row, which has the values of the row
+            that it repeats.
+        same_key: As of `_Ties`.
     """
-    count = len(ranked)
+    count = len(same_key)
     alone, rule = _alone(count), np.full(count, -1, np.int8)
-    repeated = pl.Series(same_key != alone)
-    firsts = [first_of_equals(ranked[equality].set(repeated, None)) for equality in equalities]
+    numbers, firsts = [], []
+    for equality, values in equalities:
+        numbers.append(list(_EQUALITIES).index(equality))
+        firsts.append(first_of_equals(values))
     tied = [np.flatnonzero(first != alone) for first in firsts]
-    numbers = [list(_EQUALITIES).index(equality) for equality in equalities]
     # Where a chain leads to a better row, the first equality by which there is any other; else, by which it is better.
     for number, first, rows in reversed(list(zip(numbers, firsts, tied, strict=True))):
         rule[first[rows]] = number
@@ -298,44 +320,38 @@ def _equal_rows(
     return cluster(count, left, right, max(count, 1)).best[same_key], rule
 
 
-def _verdicts(ranked: pl.DataFrame, ties_of: _Ties, bound: int) -> pl.LazyFrame:
+def _verdicts(held: pl.DataFrame, order: pl.Series, ties: _Ties, bound: int) -> pl.LazyFrame:
     """The verdict of every row: all but the best of a group are copies, and each names the strongest tie."""
-    ties = pl.LazyFrame(
+    alone = _alone(len(order))
+    row = held["row"].gather(order)
+    gone = ties.best != alone
+    rules = [*(rule for _, rule, _ in _EQUALITIES.values()), "repeated_row", "perceptual"]
+    number = np.where(ties.equal != alone, ties.rule, np.int8(rules.index("perceptual")))
+    number[ties.same_key != alone] = rules.index("repeated_row")
+    of_group = pl.Series(np.bincount(ties.best, minlength=len(alone))[ties.best] > 1)
+    first_row = np.full(len(alone), np.iinfo(np.int64).max)
+    np.minimum.at(first_row, ties.best, row.to_numpy())
+    judged = pl.LazyFrame(
         {
-            "row": ranked["row"],
-            "key": ranked["key"],
-            "rank": _alone(len(ranked)),
-            "same_key": ties_of.same_key,
-            "equal": ties_of.equal,
-            "rule": ties_of.rule,
-            "best": ties_of.best,
-            "distance": ties_of.distance,
+            "row": row,
+            "number": pl.Series(number).set(pl.Series(~gone), None),
+            "key": held["key"].gather(order.gather(pl.Series(ties.best).set(pl.Series(~gone), None))),
+            "distance": pl.Series(np.maximum(ties.distance, 0)).set(~of_group, None),
+            "group": pl.Series(first_row[ties.best]).set(~of_group, None),
         }
     )
-    rules = dict(enumerate(rule for _, rule, _ in _EQUALITIES.values()))
+    # Texts are made of numbers as the verdicts are written.
     details = {rule: equal for _, rule, equal in _EQUALITIES.values()}
     details["repeated_row"] = "equal source, url and caption"
-    kept = ties.filter(pl.col("rank") == pl.col("best")).select("best", duplicate_of="key")
-    of_group = pl.len().over("best") > 1
-    judged = ties.with_columns(
-        duplicate_distance=pl.max_horizontal("distance", pl.lit(0, pl.Int16)),
-        duplicate_group=pl.when(of_group).then(pl.col("row").min().over("best")),
-        reason=pl.when(pl.col("rank") == pl.col("best"))
-        .then(None)
-        .when(pl.col("same_key") != pl.col("rank"))
-        .then(pl.lit("repeated_row"))
-        .when(pl.col("equal") != pl.col("rank"))
-        .then(pl.col("rule").replace_strict(rules, default=None, return_dtype=pl.String))
-        .otherwise(pl.lit("perceptual")),
-    )
-    rejected = pl.col("reason").is_not_null()
-    return judged.join(kept, on="best", how="left", maintain_order="left").select(
+    named = {number: rule for number, rule in enumerate(rules)}
+    reason = pl.col("number").replace_strict(named, default=None, return_dtype=pl.String)
+    return judged.select(
         "row",
-        "reason",
-        detail=pl.when(pl.col("reason") == "perceptual")
-        .then(pl.format("pdq distance {} <= {}", "duplicate_distance", pl.lit(bound)))
-        .otherwise(pl.col("reason").replace_strict(details, default=None, return_dtype=pl.String)),
-        duplicate_of=pl.when(rejected).then("duplicate_of"),
-        duplicate_distance=pl.when(of_group).then("duplicate_distance"),
-        duplicate_group="duplicate_group",
+        reason=reason,
+        detail=pl.when(reason == "perceptual")
+        .then(pl.format("pdq distance {} <= {}", "distance", pl.lit(bound)))
+        .otherwise(reason.replace_strict(details, default=None, return_dtype=pl.String)),
+        duplicate_of=pl.col("key").map_batches(digits_of, pl.String, is_elementwise=True),
+        duplicate_distance="distance",
+        duplicate_group="group",
     )

@@ -76,9 +76,14 @@ class DeduplicateSemantic(Exchange):
     @property
     def spec(self) -> ExchangeSpec:
         """Reads the embeddings, and the score where it says what is kept."""
-        score = ("clip_score",) if self.config.keep == "best_score" else ()
+        score = ("clip_score",) if self._by_score else ()
         adds = ("semantic_cluster", "semantic_cosine", "semantic_duplicate_of")
         return ExchangeSpec("deduplicate_semantic", 1, (self.config.column, *score), adds)
+
+    @property
+    def _by_score(self) -> bool:
+        """Whether anything hangs on the score: clusters alone do not."""
+        return self.config.keep == "best_score" and self.config.epsilon is not None
 
     def check(self) -> None:
         """Whether the column can hold vectors."""
@@ -89,7 +94,7 @@ class DeduplicateSemantic(Exchange):
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Fits clusters, puts every row into one, and looks through each for rows that are alike."""
-        scores = ("clip_score",) if self.config.keep == "best_score" else ()
+        scores = ("clip_score",) if self._by_score else ()
         rows = frame.select("row", "key", *scores).sort("key", "row").collect(engine="streaming")
         # From here on a row is its rank by key: the smaller one wins ties.
         ranked = _Ranks(rows["row"].to_numpy())

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.similarity.clusters import cluster
-from curation.similarity.near_texts import near_texts
+from curation.similarity.near_texts import PARTNERS, near_texts
 from curation.similarity.shingles import shingles_of
 from curation.text.normal_form import check_text_type, check_texts, normal_form
 
@@ -118,6 +118,12 @@ class DeduplicateText(Exchange):
         wordy = texts.str.contains(r"[\p{L}\p{N}]").arg_true().to_numpy()
         shingles = shingles_of(texts.gather(wordy), near.shingle_words)
         pairs = near_texts(shingles, near.threshold, near.permutations, near.bands, self.config.seed)
+        if pairs.crowded:
+            logger.warning(
+                "%s: %d texts share a band with more than %d others and were compared with so many alone, so some "
+                "near-copies of them may be kept; raise shingle_words, or permutations for each band",
+                *(self.config.step_name, pairs.crowded, PARTNERS),
+            )
         left, right = wordy[pairs.left].astype(np.int32), wordy[pairs.right].astype(np.int32)
         clusters = cluster(len(texts), left, right, near.max_group)
         inside = clusters.best[left] == clusters.best[right]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -32,6 +33,7 @@ _INDEXING_THREADS = 8
 _TAR_BLOCK_BYTES = 8 << 20
 _VERSION = 1
 _SUCCESS = "success"
+_FILE_KEY = re.compile(r"\w[\w.-]*")
 
 
 class Img2datasetOutputConfig(StepConfig):
@@ -184,7 +186,10 @@ class Img2datasetOutput(Source):
             column = shard["image_column"]
             return [StoredBytes(url, row=first + place, column=column) for place in range(len(keys))]
         if shard["kind"] == "files":
-            return [StoredBytes(f"{url}/{key}.{shard['ending']}") for key in keys]
+            # A key is the name of a file in the folder, and of none elsewhere.
+            named = [_FILE_KEY.fullmatch(key or "") is not None for key in keys]
+            places = zip(keys, named, strict=True)
+            return [StoredBytes(f"{url}/{key}.{shard['ending']}") if fine else None for key, fine in places]
         members = self._members(shard, workspace)
         ranges = [members.get(key) for key in keys]
         return [None if found is None else StoredBytes(url, offset=found[0], size=found[1]) for found in ranges]

@@ -13,7 +13,7 @@ from jobs.cli import make_parser
 from jobs.exit_codes import ExitCode
 from stages.catalogue import CATALOGUE
 
-FOREIGN = ("ray ", "pip ", "export ", "python -m venv", "i2d/bin/pip ")
+FOREIGN = ("ray ", "kubectl ", "docker ", "pip ", "export ", "python -m venv", "i2d/bin/pip ")
 AS_JOBS = {"jobs.curate": "run", "jobs.train": "train", "jobs.evaluate": "evaluate"}
 
 

@@ -13,6 +13,7 @@ from pictures import gradient, saved
 
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
+from curation.recipe.model import RunSettings
 from jobs.training.config import TrainConfig
 from stages.catalogue import CATALOGUE
 
@@ -22,6 +23,7 @@ OWN_STEPS = ROOT / "docs" / "write-a-stage.md"
 BLOCKS = [block for block in blocks("yaml") if block.page != OWN_STEPS]
 SHOWN_RECIPES = [block for block in BLOCKS if "\nsource:" in block.text]
 SHOWN_STEPS = [block for block in BLOCKS if block.text.startswith("- kind:")]
+SHOWN_RUNS = [block for block in BLOCKS if block.text.startswith("run:")]
 SHOWN_TRAININGS = [block for block in BLOCKS if "\nobjective:" in block.text]
 
 
@@ -60,7 +62,15 @@ def example_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("block", BLOCKS, ids=place_of)
 def test_block_is_of_a_known_kind_when_a_page_shows_yaml(block):
-    assert block in [*SHOWN_RECIPES, *SHOWN_STEPS, *SHOWN_TRAININGS]
+    assert block in [*SHOWN_RECIPES, *SHOWN_STEPS, *SHOWN_TRAININGS, *SHOWN_RUNS]
+
+
+@pytest.mark.parametrize("block", SHOWN_RUNS, ids=place_of)
+def test_settings_of_a_run_are_right_when_a_page_shows_them_alone(block):
+    shown = yaml.safe_load(block.text)["run"]
+
+    assert set(json.loads(RunSettings.model_validate_json(json.dumps(shown)).model_dump_json())) >= set(shown)
+    assert set(shown.get("placement", {})) <= set(CATALOGUE.stages)
 
 
 @pytest.mark.parametrize("block", SHOWN_RECIPES, ids=place_of)

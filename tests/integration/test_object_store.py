@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from s3_server import BUCKET, S3Server
+from s3_server import BUCKET, S3Server, use_server
 from word_recipes import write_recipe
 
 from curation.ledger.open_run import open_ledger
@@ -14,12 +14,7 @@ from jobs.cli import main
 @pytest.fixture
 def bucket(monkeypatch):
     server = S3Server()
-    options = server.options
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", options["key"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", options["secret"])
-    monkeypatch.setenv("AWS_ENDPOINT_URL", options["endpoint_url"])
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    use_server(server, monkeypatch)
     yield f"s3://{BUCKET}"
     server.close()
 
@@ -28,8 +23,7 @@ def bucket(monkeypatch):
 def test_rows_are_asked_for_and_taken_down_when_the_folder_is_in_an_object_store(bucket, tmp_path, capsys):
     out = f"{bucket}/run"
     recipe = str(write_recipe(tmp_path))
-    single = ["--set", "run.single_writer=true"]
-    assert main(["run", recipe, "--out", out, "--runner", "in-process", *single]) == 0
+    assert main(["run", recipe, "--out", out, "--runner", "in-process"]) == 0
     names = Store(out).fs.find(Store(out).locate(""))
     capsys.readouterr()
     assert main(["whatif", out, "--set", "select.rules.0.min=3", "--json"]) == 0

@@ -73,6 +73,20 @@ def test_the_plan_starts_nothing_when_it_is_shown(recipe, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.jsonl", "words.yaml"]
 
 
+def test_nodes_are_shown_when_the_recipe_places_steps(recipe, capsys):
+    assert main(["plan", recipe, "--set", "run.placement.text_rules=near_node"]) == 0
+    assert "           nodes text_rules on near_node\n" in capsys.readouterr().out
+    assert main(["plan", recipe, "--json", "--set", "run.placement.text_rules=near_node"]) == 0
+    (step,) = json.loads(capsys.readouterr().out)["items"][0]["steps"]
+    assert step == {"step": "text_rules", "cpus": 1.0, "gpus": 0.0, "nodes": "near_node"}
+
+
+def test_nothing_is_done_again_when_steps_are_placed_elsewhere(run, capsys):
+    assert run() == 0
+    assert run("--set", "run.placement.text_rules=near_node") == 0
+    assert capsys.readouterr().err.count("nothing to do") == 3
+
+
 def test_each_item_has_its_columns_when_the_plan_is_shown_in_words(recipe, capsys):
     assert main(["plan", recipe]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -224,6 +238,19 @@ def test_the_code_is_2_when_both_a_retry_and_a_refresh_are_asked_for(run, capsys
         run("--refresh", "--retry-failed", "all")
     assert caught.value.code == 2
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_the_code_is_2_when_a_metrics_port_is_asked_of_a_cluster_that_is_joined(tmp_path, capsys):
+    arguments = [str(write_recipe(tmp_path)), "--out", str(tmp_path / "out")]
+    assert main(["run", *arguments, "--address", "10.0.0.1:6379", "--metrics-port", "9464"]) == 2
+    assert "--metrics-port: a cluster that is joined has its own" in capsys.readouterr().err
+
+
+def test_the_code_is_2_before_anything_is_written_when_traces_cannot_go_there(tmp_path, capsys):
+    arguments = [str(write_recipe(tmp_path)), "--out", str(tmp_path / "out"), "--runner", "in-process"]
+    assert main(["run", *arguments, "--trace", "grpc://host:1"]) == 2
+    assert "is no place for traces" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted(tmp_path, capsys):

@@ -12,10 +12,7 @@ from preset_rows import GOOD, TEXT_STEPS, preset_recipe, verdicts
 from curation.plan.checks import checked_plan
 from jobs.cli import main
 from jobs.presets import load_preset, preset_names
-from stages.catalogue import CATALOGUE
-from stages.select.select import SelectConfig
 
-REAL_TEXTS = Path(__file__).parents[3] / "shared/data/alt_texts/laion_10000.parquet"
 PUBLISHED = (
     "align cc12m laion400m laion2b_en clip_wit datacomp_basic datacomp_clip_l14_30 datacomp_image_based datacomp_1b "
     "metaclip metaclip2 dfn semdedup vl3_syn7m tips recap_datacomp capsfusion vecap laclip nguyen2023 mobileclip_dr "
@@ -23,19 +20,6 @@ PUBLISHED = (
 )
 FRENCH = "un petit bateau rouge sur le lac tranquille dans les montagnes"
 DISTINCT = "the " + " ".join(f"w{number}" for number in range(2000))
-
-
-def need(name, *overrides):
-    """The preset's recipe; skips while a step or a setting of it is missing."""
-    document = yaml.safe_load(load_preset(name).text)
-    missing = {step["kind"] for step in document["steps"]} - set(CATALOGUE.steps)
-    if missing:
-        pytest.skip(f"needs step {', '.join(sorted(missing))}")
-    known = set(SelectConfig.model_fields["rules"].annotation.__args__[0].model_fields)
-    rules = [rule for step in document["steps"] if step["kind"] == "select" for rule in step["rules"]]
-    if unknown := {setting for rule in rules for setting in rule} - known:
-        pytest.skip(f"needs {', '.join(sorted(unknown))} of step select")
-    return preset_recipe(name, *overrides)
 
 
 def words(count):
@@ -74,7 +58,7 @@ def test_header_names_its_source_when_a_preset_is_read(name):
 @pytest.mark.parametrize("name", preset_names())
 @pytest.mark.usefixtures("files")
 def test_plan_is_valid_when_a_preset_has_what_it_asks_for(name):
-    recipe = need(name)
+    recipe = preset_recipe(name)
 
     plan = checked_plan(recipe)
 
@@ -196,7 +180,7 @@ SMALL = {"align": ["rare_tokens.most_frequent=100000"], "cc12m": ["rare_tokens.m
 
 @pytest.mark.parametrize(("name", "stays", "change", "rule"), BOTH_SIDES)
 def test_row_stays_at_a_threshold_and_goes_past_it(name, stays, change, rule):
-    recipe = need(name, *SMALL.get(name, []))
+    recipe = preset_recipe(name, *SMALL.get(name, []))
 
     # Alone, since shares and copies depend on the other rows.
     assert verdicts(recipe, [stays]) == [None]
@@ -211,7 +195,7 @@ def test_good_row_stays_when_it_is_alone(name):
     if files:
         pytest.skip("its lists are files: see the tests of its own")
 
-    assert verdicts(need(name, *SMALL.get(name, [])), [GOOD]) == [None]
+    assert verdicts(preset_recipe(name, *SMALL.get(name, [])), [GOOD]) == [None]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +209,7 @@ def test_good_row_stays_when_it_is_alone(name):
 )
 def test_share_of_the_best_stays_when_a_preset_takes_a_share(name, kept, rule):
     rows = [{"clip_score": score / 100, "image_embedding": vector(score / 20)} for score in range(20)]
-    ends = verdicts(need(name), rows)
+    ends = verdicts(preset_recipe(name), rows)
 
     assert {row for row, end in enumerate(ends) if end is None} == set(kept)
     assert set(ends) == {None, rule}
@@ -234,7 +218,7 @@ def test_share_of_the_best_stays_when_a_preset_takes_a_share(name, kept, rule):
 def test_share_is_of_all_pairs_when_datacomp_1b_drops_texts_too():
     rows = [{"clip_score": score / 100, "caption": FRENCH if score > 7 else GOOD["caption"]} for score in range(10)]
 
-    ends = verdicts(need("datacomp_1b"), rows)
+    ends = verdicts(preset_recipe("datacomp_1b"), rows)
 
     assert [end for end in ends if end != "select.top_30_percent"] == [
         None,
@@ -246,8 +230,8 @@ def test_share_is_of_all_pairs_when_datacomp_1b_drops_texts_too():
 def test_word_is_rare_below_twenty_when_cc12m_judges():
     rows = [{"caption": "the red boat"}] * 19 + [{"caption": "the red boat on lakes"}] * 20
 
-    assert verdicts(need("cc12m"), rows) == [None] * 39
-    ends = verdicts(need("cc12m"), rows[:-1])
+    assert verdicts(preset_recipe("cc12m"), rows) == [None] * 39
+    ends = verdicts(preset_recipe("cc12m"), rows[:-1])
     assert ends == [None] * 19 + ["rare_tokens.min_count"] * 19
 
 
@@ -256,22 +240,24 @@ def test_word_is_rare_outside_the_most_frequent_when_align_judges():
     rows.append({"caption": "red green zebra"})
 
     # red, green, "red green" and blue, "green blue", then "green zebra" and zebra.
-    assert verdicts(need("align", "rare_tokens.most_frequent=7"), rows) == [None] * 6
-    assert verdicts(need("align", "rare_tokens.most_frequent=6"), rows) == [None] * 5 + ["rare_tokens.most_frequent"]
+    assert verdicts(preset_recipe("align", "rare_tokens.most_frequent=7"), rows) == [None] * 6
+    assert verdicts(preset_recipe("align", "rare_tokens.most_frequent=6"), rows) == [None] * 5 + [
+        "rare_tokens.most_frequent"
+    ]
 
 
 def test_text_goes_with_eleven_images_when_align_counts():
     rows = [{"caption": "a text of many"} for _ in range(10)]
 
-    assert verdicts(need("align"), rows) == [None] * 10
-    assert verdicts(need("align"), [*rows, rows[0]]) == ["limit_repeats.max_images_per_text"] * 11
+    assert verdicts(preset_recipe("align"), rows) == [None] * 10
+    assert verdicts(preset_recipe("align"), [*rows, rows[0]]) == ["limit_repeats.max_images_per_text"] * 11
 
 
 def test_image_goes_with_more_than_a_thousand_texts_when_align_counts():
     rows = [{"caption": f"a text number n{at}", "sha256": "0" * 64} for at in range(1000)]
 
-    assert set(verdicts(need("align"), rows)) == {None}
-    assert set(verdicts(need("align"), [*rows, {"caption": "one too many", "sha256": "0" * 64}])) == {
+    assert set(verdicts(preset_recipe("align"), rows)) == {None}
+    assert set(verdicts(preset_recipe("align"), [*rows, {"caption": "one too many", "sha256": "0" * 64}])) == {
         "limit_repeats.max_texts_per_image"
     }
 
@@ -279,10 +265,10 @@ def test_image_goes_with_more_than_a_thousand_texts_when_align_counts():
 def test_url_goes_with_more_than_ten_texts_when_obelics_counts():
     rows = [{"caption": f"the boat on a lake n{at}", "url": "http://a/1.jpg"} for at in range(10)]
 
-    assert set(verdicts(need("obelics"), rows)) <= {None, "deduplicate.exact"}
-    assert set(verdicts(need("obelics"), [*rows, {"caption": "one text too many", "url": "http://a/1.jpg"}])) == {
-        "limit_repeats.max_texts_per_image"
-    }
+    assert set(verdicts(preset_recipe("obelics"), rows)) <= {None, "deduplicate.exact"}
+    assert set(
+        verdicts(preset_recipe("obelics"), [*rows, {"caption": "one text too many", "url": "http://a/1.jpg"}])
+    ) == {"limit_repeats.max_texts_per_image"}
 
 
 PROSE = (
@@ -312,7 +298,7 @@ def test_text_stays_at_a_threshold_of_obelics_when_the_other_bounds_are_off(rule
     off = [f"text_prose.{bound}=null" for bound in PROSE if bound != rule]
     off += [] if rule == "max_words" else ["text_rules.min_words=null"]
 
-    ends = verdicts(need("obelics", *off), [{"caption": stays}, {"caption": goes}])
+    ends = verdicts(preset_recipe("obelics", *off), [{"caption": stays}, {"caption": goes}])
 
     assert ends == [None, f"{'text_rules' if rule == 'max_words' else 'text_prose'}.{rule}"]
 
@@ -320,13 +306,13 @@ def test_text_stays_at_a_threshold_of_obelics_when_the_other_bounds_are_off(rule
 def test_pair_goes_when_laion400m_has_its_url_and_text_already():
     rows = [{"key": "a" * 32}, {"key": "a" * 32}, {"key": "b" * 32}]
 
-    assert verdicts(need("laion400m"), rows) == [None, "same_pair.repeated_row", None]
+    assert verdicts(preset_recipe("laion400m"), rows) == [None, "same_pair.repeated_row", None]
 
 
 @pytest.mark.parametrize(("name", "step"), [("clip_wit", "exactly"), ("metaclip", "draw"), ("metaclip2", "draw")])
 @pytest.mark.usefixtures("files")
 def test_rows_of_an_entry_are_capped_when_texts_are_balanced(name, step):
-    recipe = need(name, "balance_metadata.max_per_entry=5")
+    recipe = preset_recipe(name, "balance_metadata.max_per_entry=5")
     rows = [{"caption": f"a small boat on the quiet water n{at}"} for at in range(40)] + [
         {"caption": "nothing that is looked for"}
     ]
@@ -341,7 +327,7 @@ def test_rows_of_an_entry_are_capped_when_texts_are_balanced(name, step):
 @pytest.mark.parametrize("name", ["clip_wit", "metaclip", "metaclip2"])
 @pytest.mark.usefixtures("files")
 def test_entry_has_twenty_thousand_rows_when_texts_are_balanced(name):
-    recipe, asked = need(name), (*TEXT_STEPS, "balance_metadata")
+    recipe, asked = preset_recipe(name), (*TEXT_STEPS, "balance_metadata")
     rows = [{"caption": "a small boat on the quiet water"}] * 20_000
 
     assert set(verdicts(recipe, rows, only=asked)) == {None}
@@ -354,17 +340,17 @@ def test_entry_has_twenty_thousand_rows_when_texts_are_balanced(name):
 
 @pytest.mark.usefixtures("files")
 def test_caption_stays_behind_when_cc12m_replaces_names():
-    assert need("cc12m").sink.config.leave_out == ("caption",)
+    assert preset_recipe("cc12m").sink.config.leave_out == ("caption",)
 
 
 def test_nothing_goes_for_its_embedding_when_clusters_alone_are_wanted():
     rows = [{"image_embedding": vector(0.1)}] * 3
 
-    assert verdicts(need("datacomp_image_based", "clusters.clusters=1"), rows) == [None] * 3
+    assert verdicts(preset_recipe("datacomp_image_based", "clusters.clusters=1"), rows) == [None] * 3
 
 
 def test_image_goes_above_one_minus_epsilon_when_semdedup_judges():
-    recipe = need("semdedup", "deduplicate_semantic.clusters=1")
+    recipe = preset_recipe("semdedup", "deduplicate_semantic.clusters=1")
 
     near = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.971)}])
     far = verdicts(recipe, [{"image_embedding": vector(1.0)}, {"image_embedding": vector(0.969)}])
@@ -374,54 +360,8 @@ def test_image_goes_above_one_minus_epsilon_when_semdedup_judges():
 
 
 def test_hundred_images_of_a_cluster_stay_when_vl3_balances():
-    recipe = need("vl3_syn7m", "clusters.clusters=1")
+    recipe = preset_recipe("vl3_syn7m", "clusters.clusters=1")
     rows = [{"image_embedding": vector(at / 200)} for at in range(101)]
 
     assert sum(end is None for end in verdicts(recipe, rows[:100])) == 100
     assert sum(end is None for end in verdicts(recipe, rows)) == 100
-
-
-KEPT_OF_10000 = {
-    "align": (9_130, 9_200),
-    "cc12m": (0, 0),
-    "datacomp_1b": (9_600, 9_670),
-    "datacomp_basic": (9_380, 9_440),
-    "datacomp_image_based": (9_600, 9_670),
-    "laion2b_en": (9_780, 9_820),
-    "obelics": (560, 620),
-}
-"""By the rules for texts alone. Of 10,000 texts nearly each has a word that is rare among them, so cc12m keeps none."""
-
-
-@pytest.fixture(scope="module")
-def real_rows():
-    if not REAL_TEXTS.exists():
-        pytest.skip("../shared/data/alt_texts is absent")
-    return [{"caption": text} for text in pl.read_parquet(REAL_TEXTS)["TEXT"].to_list()]
-
-
-@pytest.fixture(scope="module")
-def kept_of():
-    """How many rows the rules for texts of a recipe keep; asked once for each set of rules."""
-    known = {}
-
-    def count(recipe, rows):
-        rules = tuple(repr(step.config) for step in recipe.steps if step.config.kind in TEXT_STEPS)
-        if rules not in known:
-            known[rules] = sum(end is None for end in verdicts(recipe, rows, only=TEXT_STEPS))
-        return known[rules]
-
-    return count
-
-
-@pytest.mark.parametrize("name", preset_names())
-def test_share_that_was_measured_stays_when_real_texts_are_judged(name, real_rows, kept_of):
-    least, most = KEPT_OF_10000.get(name, (10_000, 10_000))
-
-    assert least <= kept_of(need(name), real_rows) <= most
-
-
-def test_a_sixth_reads_like_captions_when_cc12m_counts_no_rare_words(real_rows):
-    ends = verdicts(need("cc12m", "rare_tokens.min_count=1"), real_rows, only=TEXT_STEPS)
-
-    assert 1_650 < sum(end is None for end in ends) < 1_850

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from word_recipes import write_recipe
@@ -93,3 +94,11 @@ def test_it_waits_for_nobody_when_a_run_goes_on(out, tmp_path, capsys):
     assert "a run is going on here, by its record" in capsys.readouterr().err
     done = remove(capsys, out, "--urls", urls, "--run-has-ended")
     assert (done["keys"], done["run"]) == (1, None)
+
+
+def test_recipe_is_asked_for_when_the_folder_has_none(out, tmp_path, capsys):
+    Path(out, "recipe.yaml").unlink()
+    keys = tmp_path / "keys.txt"
+    keys.write_text("0" * 32)
+    assert main(["remove", out, "--keys", str(keys)]) == 2
+    assert "recipe.yaml: is missing, so nothing tells where the rows come from" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import boto3
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 BUCKET = "pictures"
 
@@ -30,3 +31,17 @@ class S3Server:
 
     def close(self) -> None:
         self._server.stop()
+
+
+def use_server(server, monkeypatch) -> None:
+    """Makes the server the one that this process's clients ask: by the variables that AWS's tools know.
+
+    Args:
+        server: Anything with `options` as `S3Server` has them.
+    """
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.options["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.options["secret"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.options["endpoint_url"])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # Else the client of another test's server would be taken for the same.
+    S3FileSystem.clear_instance_cache()

@@ -1,5 +1,8 @@
 """Exchanges and sinks: a verdict for each living row, and for each of them one."""
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from toy_lineage import ByHand
@@ -9,7 +12,8 @@ from curation.engine import live_rows
 from curation.engine.beside_vectors import beside_vectors
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.live_rows import live_frame
-from curation.errors import CurationError
+from curation.errors import CurationError, RecipeError
+from curation.plan.fingerprints import Fingerprints
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import DecisionLayout
 
@@ -145,6 +149,46 @@ def test_the_step_is_named_when_its_verdicts_cannot_be_made(tmp_path, function, 
     with pytest.raises(CurationError, match=message) as caught:
         decide(run.lineage, judged_by(function), LAYOUT)
     assert "\n" not in str(caught.value)
+
+
+def failing(error):
+    def raises(_):
+        raise error
+
+    return raises
+
+
+@pytest.mark.parametrize("error", [ValueError, CurationError, RecipeError])
+def test_the_step_is_named_when_an_exchange_fails(tmp_path, error):
+    run = measured(tmp_path)
+    with pytest.raises(CurationError, match=r"^step threshold: no such hash$") as caught:
+        decide(run.lineage, judged_by(failing(error("no such hash"))), LAYOUT)
+    assert isinstance(caught.value, RecipeError) == (error is RecipeError)
+
+
+@pytest.mark.parametrize(("after", "commits"), [("lake", 0), ("boat", 2)])
+def test_nothing_is_committed_when_a_file_that_was_read_is_another_by_then(tmp_path, after, commits):
+    listed = tmp_path / "list.txt"
+    listed.write_text("boat")
+
+    class Reads(Threshold):
+        def content_digest(self):
+            return listed.read_text()
+
+        def decide(self, frame):
+            listed.write_text(after)
+            return super().decide(frame)
+
+    run = measured(tmp_path / "run")
+    phase, decision = run.plan.items[0], run.plan.items[1]
+    decision = replace(decision, exchange=Reads(decision.exchange.config))
+    prints = Fingerprints(run.plan, "layout")
+    prints.end_phase(prints.phase(phase), ())
+    layout = DecisionLayout("threshold", prints.decision(decision))
+    refused = pytest.raises(CurationError, match=r"^step threshold: a file that it reads was changed")
+    with nullcontext() if commits else refused:
+        decide(run.lineage, decision.exchange, layout, still_holds=lambda: prints.still_holds(decision))
+    assert len(run.store.list(layout.folder)) == commits
 
 
 def test_the_winner_counts_when_two_decide_at_once(tmp_path):

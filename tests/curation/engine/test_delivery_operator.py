@@ -58,6 +58,18 @@ def test_the_same_files_are_committed_when_a_unit_is_written_twice(tmp_path):
     _, operator, _ = delivery_of(run)
     first = operator.run(1, None).report
     before = run.store.read_bytes(SHARDS.commit(1)), run.store.read_bytes(f"{SHARDS.folder}/1.txt")
+    run.store.delete(SHARDS.commit(1))
     assert operator.run(1, None).report == first
     assert (run.store.read_bytes(SHARDS.commit(1)), run.store.read_bytes(f"{SHARDS.folder}/1.txt")) == before
     assert (first.rows_in, first.kept) == (4, 4)
+
+
+def test_nothing_is_written_when_somebody_else_has_committed_the_unit(tmp_path):
+    run = ByHand(tmp_path, "{kind: draw}, {kind: develop}")
+    run.all()
+    _, operator, _ = delivery_of(run)
+    operator.run(1, None)
+    run.store.write_bytes(f"{SHARDS.folder}/1.txt", b"theirs")
+    report = operator.run(1, None).report
+    assert (report.rows_in, report.rows_measured, report.kept) == (4, 0, 4)
+    assert run.store.read_bytes(f"{SHARDS.folder}/1.txt") == b"theirs"

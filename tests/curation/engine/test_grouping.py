@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from curation.engine.events import Listeners
-from curation.engine.grouping import decide_on_groups
+from curation.engine.grouping import RowSet, decide_on_groups
 from curation.engine.run import Run
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
@@ -72,6 +72,14 @@ def test_every_row_has_a_verdict_when_none_is_tied(tmp_path: Path) -> None:
         found = decide_on_groups(exchange, frame, LocalPartitions(partitions, Store(str(tmp_path)))).collect()
         assert found["reason"].null_count() == 5
         assert decide_on_groups(exchange, frame.head(0), LocalPartitions(1, Store(str(tmp_path)))).collect().height == 0
+
+
+def test_rows_of_a_set_are_told_when_others_are_between_and_beyond_them() -> None:
+    rows = RowSet()
+    assert rows.has(pl.Series("row", [0, 5])).to_list() == [False, False]
+    rows.add(pl.Series("row", [9, 3, 3], dtype=pl.Int64))
+    rows.update([pl.Series("row", [], pl.Int64), pl.Series("row", [8, 70, 3])])
+    assert [row for row in range(1000) if rows.has(pl.Series([row])).item()] == [3, 8, 9, 70]
 
 
 _RECIPE = """

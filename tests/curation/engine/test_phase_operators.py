@@ -101,6 +101,23 @@ def test_stages_share_a_worker_when_they_need_the_same_device(tmp_path):
     assert [operator.resources for operator in on_two] == [Resources(), Resources(1, 0.5)]
 
 
+@pytest.mark.parametrize(
+    ("placement", "workers"),
+    [
+        ({"draw": "a"}, [("draw-develop", "a")]),
+        ({"develop": "b"}, [("draw-develop", "b")]),
+        ({"draw": "a", "develop": "a"}, [("draw-develop", "a")]),
+        ({"draw": "a", "develop": "b"}, [("draw", "a"), ("develop", "b")]),
+        ({"measure_text": "c"}, [("draw-develop", None)]),
+    ],
+)
+def test_stages_share_a_worker_when_they_are_not_placed_differently(tmp_path, placement, workers):
+    run = by_hand(tmp_path)
+    operators = phase_operators(run.work(run.plan.items[1]), placement)
+
+    assert [(operator.name, operator.resources.placement) for operator in operators] == workers
+
+
 def test_the_result_is_the_same_when_the_phase_runs_on_two_workers(tmp_path):
     (tmp_path / "here").mkdir()
     here = by_hand(tmp_path / "here")

@@ -38,6 +38,25 @@ def said_of(*args, **kwargs):
     return str(caught.value).splitlines()
 
 
+def test_misplaced_steps_are_told_when_the_recipe_places_them():
+    text = (
+        "source: {kind: counting, rows: 1}\nsteps: [{kind: measure_text}, {kind: threshold}]\n"
+        "run: {placement: {measure_txt: a, threshold: b, measure_text: GPU}}\n"
+    )
+    catalogue = Catalogue(
+        by_kind(CountingSource),
+        CATALOGUE.stages,
+        {**CATALOGUE.exchanges, **by_kind(Threshold)},
+        CATALOGUE.sinks,
+    )
+    with pytest.raises(RecipeError) as caught:
+        checked_plan(parse_recipe(text, "r.yaml", catalogue))
+    unknown, deciding, built_in = str(caught.value).splitlines()
+    assert unknown == "r.yaml: run.placement.measure_txt: no step has this name; did you mean measure_text?"
+    assert deciding.startswith("r.yaml: run.placement.threshold: it decides in the driver's process, on the head;")
+    assert built_in.startswith("r.yaml: run.placement.measure_text: GPU is what every node has; name a custom resource")
+
+
 def test_the_plan_comes_back_when_nothing_is_wrong():
     assert [item.name for item in checked("{kind: measure_text}, {kind: threshold}").items] == [
         "measure_text",

@@ -7,6 +7,7 @@ from toy_steps import CATALOGUE
 from curation.errors import PlanError
 from curation.plan.costs import MeasuredCosts
 from curation.plan.phases import make_plan
+from curation.plan.placement import Node
 from curation.plan.pools import plan_resources
 from curation.plan.sizing import ClusterResources
 from curation.recipe.load import parse_recipe
@@ -21,7 +22,7 @@ COSTS = MeasuredCosts(
 
 def planned(cluster, costs=COSTS, **settings):
     plan = make_plan(parse_recipe(ON_TWO_WORKERS, "recipe.yaml", CATALOGUE, ()))
-    return plan_resources(plan, cluster, costs, **{"part_rows": 100, "rows": 720_000, **settings})
+    return plan_resources(plan, [Node("a", cluster)], costs, **{"part_rows": 100, "rows": 720_000, **settings})
 
 
 def test_the_bottleneck_and_the_hours_follow_from_the_costs_when_these_are_measured():

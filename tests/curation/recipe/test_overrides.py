@@ -44,6 +44,7 @@ def changed_at(values, *path):
         ("by_score.rules=[]", ("steps", 1, "rules"), []),
         ("by_score.rules.0={column: width, min: 3}", ("steps", 1, "rules", 0), {"column": "width", "min": 3}),
         ("run.part_rows=7", ("run", "part_rows"), 7),
+        ("run.placement.fetch=near", ("run", "placement"), {"fetch": "near"}),
         (" name =x", ("name",), "x"),
         ("name=", ("name",), None),
         ("select.rules=[]", ("steps", 1, "rules"), []),

@@ -1,9 +1,12 @@
+import os
+import time
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from curation.runtime.partitions import LocalPartitions
+from curation.runtime.partitions import LocalPartitions, delete_left_partitions
 from curation.storage.store import Store
 
 
@@ -52,3 +55,16 @@ def test_nothing_is_left_behind_when_the_rows_cannot_be_read(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="unreadable"):
         list(LocalPartitions(3, Store(str(tmp_path))).apply(frame, "hash", _sums))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_partitions_of_a_killed_driver_are_deleted_when_they_are_a_day_old(tmp_path: Path) -> None:
+    workspace = Store(str(tmp_path))
+    for folder in ("partitions-left", "partitions-used", "others"):
+        workspace.write_bytes(f"{folder}/00000.parquet", b"")
+    workspace.write_bytes("partitions-used/00001.parquet", b"")
+    yesterday = time.time() - timedelta(days=1, minutes=1).total_seconds()
+    for file in ("partitions-left/00000.parquet", "partitions-used/00000.parquet", "others/00000.parquet"):
+        os.utime(tmp_path / file, (yesterday, yesterday))
+    assert delete_left_partitions(workspace) == 1
+    assert workspace.list("") == ["others", "partitions-used"]
+    assert delete_left_partitions(Store(str(tmp_path / "none"))) == 0

@@ -1,5 +1,9 @@
 """The Ray runner against the one without Ray, with workers that die on the way."""
 
+import os
+import signal
+import sys
+
 import polars as pl
 import pytest
 import ray
@@ -7,8 +11,11 @@ import toy_steps
 from toy_runs import RECIPE, execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
+from curation.engine.operator import Handover, Operator
 from curation.errors import PlanError
-from curation.runtime.ray_data import RayRunner
+from curation.plan.placement import Pool
+from curation.runtime.ray_data import RayRunner, _Crew, _own_sigterm, _placing, cluster_nodes
+from schemas.records import UnitReport
 
 # Ray takes its time to start, and so do workers in place of dead ones.
 pytestmark = pytest.mark.timeout(240)
@@ -92,3 +99,47 @@ def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
 
     with pytest.raises(PlanError, match="needs 10000 CPUs"):
         runner.run([Greedy()], [0], lambda report: None)
+
+
+class Knows(Operator):
+    """Tells whether the worker's environment has a variable, and under which name the worker goes."""
+
+    name = "knows"
+    resources = Resources(cpus=1)
+
+    def run(self, unit, table):
+        return Handover(report=UnitReport(unit=unit, kept=int(os.environ.get("LENT_KEY") == "to all of them")))
+
+
+def test_workers_have_a_secret_when_the_driver_lends_it(runner, monkeypatch):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setenv("LENT_KEY", "to all of them")
+    kept = {}
+    for name, secrets in (("lent", ["LENT_KEY"]), ("not lent", [])):
+        RayRunner(secrets=secrets).run([Knows()], [0], lambda report, name=name: kept.update({name: report.kept}))
+
+    assert kept == {"lent": 1, "not lent": 0}
+
+
+@ray.remote(num_cpus=0)
+def anywhere():
+    return ray.get_runtime_context().get_node_id()
+
+
+def test_a_worker_keeps_off_nodes_when_they_are_meant_for_others(runner):
+    (node,) = cluster_nodes()
+    off_others = _placing(_Crew(Knows(), Pool(1, avoids=("f" * 56, "0" * 56)), {}))
+    off_this = _placing(_Crew(Knows(), Pool(1, avoids=(node.node_id,)), {}))
+
+    assert ray.get(anywhere.options(**off_others).remote()) == node.node_id
+    waiting = anywhere.options(**off_this).remote()
+    assert ray.wait([waiting], timeout=2) == ([], [waiting])
+    ray.cancel(waiting)
+
+
+def test_sigterm_means_what_it_did_when_ray_has_started():
+    before = signal.getsignal(signal.SIGTERM)
+    with _own_sigterm():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    assert signal.getsignal(signal.SIGTERM) is before

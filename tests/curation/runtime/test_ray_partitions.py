@@ -6,6 +6,7 @@ import pytest
 import ray
 
 from curation.engine.grouping import decide_on_groups
+from curation.errors import CurationError
 from curation.runtime.ray_data import RayRunner
 from curation.runtime.ray_partitions import RayPartitions
 from curation.storage.store import Store
@@ -41,20 +42,26 @@ def test_verdicts_are_the_same_when_workers_and_partitions_are_others(runner: Ra
             "row": np.arange(rows),
             "key": [f"{draw:032x}" for draw in draws.integers(0, 2**62, rows)],
             "sha256": [f"{draw:064x}" for draw in draws.integers(0, 400, rows)],
-            "url": [f"http://a.example/{draw}.jpg" for draw in draws.integers(0, 500, rows)],
             "pdq": [value.tobytes().hex() for value in near],
             "pdq_quality": np.full(rows, 100, np.int16),
         }
     )
+
+    @ray.remote(num_cpus=1)
+    class Holder:
+        def there(self) -> bool:
+            return True
+
     step = CATALOGUE.exchanges["deduplicate"]
-    exchange = step(step.Config(exact=("image", "url"), prefer=()))
+    exchange = step(step.Config(prefer=()))
     expected = exchange.decide(frame.lazy()).collect().sort("row")
-    assert 0 < expected["reason"].null_count() < 40
+    assert expected["reason"].null_count() == 40
+    assert set(expected["reason"].drop_nulls()) == {"exact", "perceptual"}
     shuffled = frame.sample(fraction=1, shuffle=True, seed=1).lazy()
     workers = int(ray.cluster_resources()["CPU"])
-    for count, held in ((2, 0), (3, workers - 1)):
+    for count, held in ((3, 0), (2, workers - 1)):
         # Who holds a processor leaves the tasks one worker fewer.
-        holders = [_Holder.remote() for _ in range(held)]
+        holders = [Holder.remote() for _ in range(held)]
         ray.get([holder.there.remote() for holder in holders])
         found = decide_on_groups(exchange, shuffled, runner.partitions(count, Store(str(tmp_path)))).collect()
         assert found.sort("row").select(expected.columns).equals(expected)
@@ -62,16 +69,20 @@ def test_verdicts_are_the_same_when_workers_and_partitions_are_others(runner: Ra
             ray.kill(holder)
 
 
-@ray.remote(num_cpus=1)
-class _Holder:
-    def there(self) -> bool:
-        return True
-
-
 def test_task_is_refused_memory_when_it_asks_for_more_than_its_limit(runner: RayRunner, tmp_path: Path) -> None:
     def too_much(_: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame({"sum": [np.ones(200 << 20).sum()]})
 
     frame = pl.LazyFrame({"hash": [1]}, {"hash": pl.UInt64})
-    with pytest.raises(MemoryError):
+    with pytest.raises(CurationError, match=r"more than the 1024 MiB .* run\.partition_rows smaller"):
         list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", too_much))
+
+
+def test_cause_is_told_when_a_task_fails(runner: RayRunner, tmp_path: Path) -> None:
+    def fails(_: pl.DataFrame) -> pl.DataFrame:
+        raise ValueError("no such thing")
+
+    frame = pl.LazyFrame({"hash": [1]}, {"hash": pl.UInt64})
+    with pytest.raises(CurationError, match="a partition of the rows cannot be worked on: no such thing"):
+        list(RayPartitions(2, Store(str(tmp_path))).apply(frame, "hash", fails))
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import time
 import fsspec
 import pytest
 
-from curation.errors import TransientError
+from curation.errors import CorruptionError, TransientError
 from curation.storage.store import Store
 
 
@@ -174,3 +174,22 @@ def test_it_is_worth_another_try_when_a_store_does_not_say_who_won(tmp_path, mon
     monkeypatch.setattr(store.fs, "pipe_file", unavailable)
     with pytest.raises(TransientError, match=r"0.json: the conditional put failed: .*Slow Down"):
         store.put_if_absent("0.json", b"mine")
+
+
+@pytest.mark.parametrize("path", ["../outside", "a/../../outside", "/etc/passwd", ".."])
+def test_nothing_is_touched_when_a_path_leads_out_of_the_folder(tmp_path, path):
+    (tmp_path / "outside").write_bytes(b"mine")
+    inside = Store(str(tmp_path / "inside"))
+    for act in (
+        lambda: inside.read_bytes(path),
+        lambda: inside.delete(path),
+        lambda: inside.delete_folder(path),
+        lambda: inside.write_bytes(path, b"theirs"),
+        lambda: inside.put_if_absent(path, b"theirs"),
+        lambda: inside.list(path),
+    ):
+        with pytest.raises(CorruptionError, match="leads out of"):
+            act()
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+    inside.write_bytes("a..b/..c", b"fine")
+    assert inside.read_bytes("a..b/..c") == b"fine"

@@ -47,5 +47,5 @@ def test_list_is_refused_when_it_cannot_be_meant(list_file, content, message):
 
 
 def test_list_is_refused_when_it_is_not_there(tmp_path):
-    with pytest.raises(RecipeError, match=r"none\.txt: the blocklist cannot be read"):
+    with pytest.raises(RecipeError, match=r"none\.txt: cannot be read"):
         read_entries([str(tmp_path / "none.txt")])

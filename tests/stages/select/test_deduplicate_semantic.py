@@ -40,6 +40,14 @@ def kept(verdicts):
     return verdicts.filter(pl.col("reason").is_null())["row"].to_list()
 
 
+@pytest.mark.parametrize(("epsilon", "reads"), [(None, False), (0.1, True)])
+def test_score_is_asked_for_when_it_says_what_is_kept(epsilon, reads):
+    exchange = DeduplicateSemantic(DeduplicateSemanticConfig(keep="best_score", epsilon=epsilon, clusters=2))
+    assert ("clip_score" in exchange.spec.requires) == reads
+    frame = frame_of([at(0), at(1), at(90)], [0.1, 0.3, 0.2]).select("row", "key", *exchange.spec.requires)
+    assert kept(exchange.decide(frame.lazy()).collect().sort("row")) == ([1, 2] if reads else [0, 1, 2])
+
+
 def test_every_row_has_its_cluster_and_none_goes_when_epsilon_is_null():
     verdicts = decide(frame_of([at(0), at(0), at(90), None]), clusters=2, epsilon=None)
     assert kept(verdicts) == [0, 1, 2, 3]

@@ -74,3 +74,12 @@ def test_a_carried_column_is_refused_when_it_holds_no_texts():
     frame = pl.LazyFrame({"row": [0], "key": ["0" * 32], "rating": [5]})
     with pytest.raises(RecipeError, match="column rating is of type Int64, not text; name a column of texts"):
         DeduplicateText(DeduplicateTextConfig(column="rating")).decide(frame)
+
+
+def test_user_is_told_when_more_texts_share_a_band_than_are_compared(caplog):
+    # One permutation, and few words: most of the texts have the same least hash.
+    near = {"threshold": 0.3, "permutations": 1, "bands": 1, "shingle_words": 1}
+    decide(["same words one", "same words two"], near=near)
+    assert caplog.text == ""
+    decide([f"a b c d e f g h w{number}" for number in range(200)], near=near)
+    assert "texts share a band with more than 100 others and were compared with so many alone" in caplog.text

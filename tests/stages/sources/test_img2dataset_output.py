@@ -208,3 +208,18 @@ def test_a_change_is_noticed_when_it_came_after_indexing(folder: Path, workspace
 def test_config_is_refused_when_a_setting_makes_no_sense(settings: dict):
     with pytest.raises(ValidationError):
         Img2datasetOutputConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    "key", ["../outside", "../../etc/passwd", "/etc/passwd", "00000/../../x", ".", "..", "a/b", ""]
+)
+def test_no_file_outside_of_the_folder_is_named_when_a_key_leads_there(tmp_path: Path, workspace: Store, key: str):
+    write_shard(tmp_path / "shards", 0, [0, 1, 2], "files")
+    (tmp_path / "outside.jpg").write_bytes(b"secret")
+    table = pq.read_table(tmp_path / "shards" / "00000.parquet")
+    keys = pa.array([key, *table["key"].to_pylist()[1:]])
+    changed = table.set_column(table.schema.get_field_index("key"), "key", keys)
+    pq.write_table(changed, tmp_path / "shards" / "00000.parquet")
+    rows = read_all(source(tmp_path / "shards"), workspace)
+    assert [reference is None for reference in rows["reference"].to_pylist()] == [True, False, False]
+    assert rows["reference_error"][0].as_py() == "success: the shard holds no such image"

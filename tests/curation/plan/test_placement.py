@@ -1,0 +1,86 @@
+"""Which nodes workers belong on, and how many there are, worked out by hand."""
+
+import pytest
+
+from curation.contracts.resources import Resources
+from curation.errors import PlanError
+from curation.plan.placement import Node, Placed, place_pools
+from curation.plan.sizing import ClusterResources
+
+FETCH = [Node(f"f{index}", ClusterResources(4, 0, 8e9), frozenset({"fetch_node"})) for index in range(2)]
+GPU = Node("g", ClusterResources(8, 1, 32e9), frozenset({"gpu_node"}))
+PLAIN = Node("p", ClusterResources(3, 0, 16e9))
+
+
+def placed(*needs, nodes, units=100, **kwargs):
+    named = [(f"s{index}", Resources(cpus, gpus, None, place)) for index, (cpus, gpus, place) in enumerate(needs)]
+    return place_pools(named, nodes, units, **kwargs)
+
+
+def test_all_nodes_are_shared_when_no_step_is_placed():
+    assert placed((1, 0, None), nodes=[*FETCH, GPU, PLAIN]) == [Placed(19)]
+
+
+def test_each_gets_the_nodes_meant_for_it_when_steps_are_placed():
+    assert placed((1, 0, "fetch_node"), (2, 1, "gpu_node"), nodes=[*FETCH, GPU, PLAIN]) == [Placed(8), Placed(1)]
+
+
+def test_the_rest_keeps_off_placed_nodes_when_it_is_not_placed():
+    pools = placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU, PLAIN])
+
+    assert pools == [Placed(8), Placed(11, avoids=("f0", "f1"))]
+
+
+def test_a_node_serves_all_when_no_step_of_the_phase_is_placed_by_what_it_carries():
+    assert placed((2, 1, None), (1, 0, "fetch_node"), nodes=[*FETCH, GPU]) == [Placed(1, ("f0", "f1")), Placed(8)]
+
+
+def test_two_steps_share_the_nodes_when_they_are_placed_alike():
+    assert placed((1, 0, "fetch_node"), (2, 0, "fetch_node"), nodes=FETCH) == [Placed(4), Placed(2)]
+
+
+def test_no_pool_is_larger_than_its_limit_when_there_is_room():
+    assert placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU], units=3) == [
+        Placed(3),
+        Placed(3, ("f0", "f1")),
+    ]
+    assert placed((1, 0, "fetch_node"), nodes=FETCH, max_workers=2) == [Placed(2)]
+
+
+def test_the_sum_on_the_meant_nodes_is_told_when_it_does_not_fit():
+    with pytest.raises(PlanError) as caught:
+        placed((6, 0, "fetch_node"), (3, 0, "fetch_node"), nodes=[*FETCH, GPU])
+    assert str(caught.value) == (
+        "on the 2 nodes with fetch_node: one worker of each step needs 9 CPUs and 0 GPUs at once (s0: 6 CPUs and "
+        "0 GPUs, s1: 3 CPUs and 0 GPUs), but the cluster has 8 CPUs and 0 GPUs; add nodes, or state less under the "
+        "steps' `cpus` and `gpus`"
+    )
+
+
+def test_the_sum_alone_is_told_when_no_step_is_placed():
+    with pytest.raises(PlanError, match=r"^one worker of each step needs 20 CPUs"):
+        placed((20, 0, None), nodes=[*FETCH, GPU, PLAIN])
+
+
+def test_the_other_nodes_are_named_when_what_is_not_placed_does_not_fit():
+    with pytest.raises(PlanError, match=r"^on the 1 node without fetch_node, gpu_node: .* needs 4 CPUs .* has 3 CPUs"):
+        placed((1, 0, "fetch_node"), (1, 1, "gpu_node"), (4, 0, None), nodes=[*FETCH, GPU, PLAIN])
+
+
+def test_what_nodes_carry_is_told_when_none_carries_what_is_asked_for():
+    with pytest.raises(PlanError) as caught:
+        placed((1, 0, "moon_node"), nodes=[*FETCH, GPU])
+    assert str(caught.value) == (
+        "s0 is placed on nodes with the resource moon_node, but the cluster has no such node (its nodes carry "
+        "fetch_node, gpu_node); start nodes with it, or change run.placement"
+    )
+    with pytest.raises(PlanError, match="its nodes carry no custom resources"):
+        placed((1, 0, "moon_node"), nodes=[PLAIN])
+
+
+def test_a_node_for_two_kinds_of_work_is_refused_when_both_are_in_one_phase():
+    both = Node("b", ClusterResources(8, 1), frozenset({"fetch_node", "gpu_node"}))
+
+    with pytest.raises(PlanError, match="a node carries fetch_node and gpu_node, by which steps of one phase are told"):
+        placed((1, 0, "fetch_node"), (1, 1, "gpu_node"), nodes=[both])
+    assert placed((1, 0, "fetch_node"), nodes=[both]) == [Placed(8)]

@@ -1,0 +1,87 @@
+"""Only what belongs to nobody goes, and only when it is old."""
+
+import os
+import time
+from datetime import timedelta
+
+import pytest
+from picture_recipes import measured_in, record_in, results_in
+
+from curation.errors import RecipeError
+from curation.upkeep.sweep import sweep
+
+DAY_S = 86_400
+LEFT = {
+    "pool/text_rules-x/data/00000000-dead.parquet",
+    "decisions/deduplicate-x/verdicts-dead.parquet",
+    "shards/abc/000009.tar",
+    "shards/abc/sizes.json",
+    "ledger/abc/part-00000000.parquet",
+    "ledger/.writing-1-x",
+    "workspace/partitions-1/00000.parquet",
+    "probe-" + "0" * 32,
+}
+
+
+def files_in(run):
+    return {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+
+
+def leave(run, names, age_s):
+    for name in names:
+        (run / name).parent.mkdir(exist_ok=True, parents=True)
+        (run / name).write_bytes(b"left")
+        os.utime(run / name, (time.time() - age_s,) * 2)
+
+
+def grow_old(run):
+    for path in run.rglob("*"):
+        os.utime(path, (time.time() - 10 * DAY_S,) * 2)
+
+
+def test_what_dead_writers_left_goes_when_it_is_old(run, again):
+    before = files_in(run)
+    results = results_in(run)
+    (run / "mine").mkdir()
+    (run / "mine/model.bin").write_bytes(b"a user's own")
+    grow_old(run)
+    leave(run, LEFT, 2 * DAY_S)
+    dry = sweep(str(run), dry_run=True)
+    assert files_in(run) == before | LEFT | {"mine/model.bin"}
+    done = sweep(str(run))
+    assert {path for path, _ in done.files} == LEFT == {path for path, _ in dry.files}
+    assert files_in(run) == before | {"mine/model.bin"}
+    assert again(run) == 0
+    assert measured_in(run) == {}
+    assert results_in(run) == results
+
+
+def test_it_stays_when_somebody_may_be_writing_it(run):
+    leave(run, LEFT, DAY_S - 60)
+    leave(run, ["workspace/partitions-1/00001.parquet"], 5 * DAY_S)
+    done = sweep(str(run))
+    assert done.files == ()
+    assert set(done.young) == LEFT | {"workspace/partitions-1/00001.parquet"}
+    assert {path for path, _ in sweep(str(run), timedelta(hours=23)).files} == set(done.young)
+
+
+def test_what_the_run_may_use_stays_when_one_is_going_on(run):
+    (run / "run.json").write_bytes(record_in(run).model_copy(update={"state": "running"}).to_bytes())
+    leave(run, LEFT, 2 * DAY_S)
+    done = sweep(str(run))
+    assert set(done.held) == {name for name in LEFT if name.startswith(("workspace/", "shards/", "ledger/"))}
+    assert {path for path, _ in done.files} == LEFT - set(done.held)
+    assert {path for path, _ in sweep(str(run), idle=True).files} == set(done.held)
+
+
+def test_what_it_named_stays_when_a_commit_cannot_be_read(run):
+    os.truncate(next(run.glob("pool/fetch*/commits-*/*")), 10)
+    os.truncate(next(run.glob("shards/commits-*/*")), 10)
+    grow_old(run)
+    assert sweep(str(run)).files == ()
+
+
+def test_it_is_refused_when_there_is_no_run(tmp_path):
+    (tmp_path / "pool").mkdir()
+    with pytest.raises(RecipeError, match="no run here"):
+        sweep(str(tmp_path))
