@@ -80,13 +80,13 @@ class Work:
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def start(self, out, *overrides, plot, light=True, address=None, environment=None, wrapper=()):
+    def start(self, out, *overrides, plot, light=True, address=None, environment=None):
         """Starts a driver in a process of its own."""
         driver = str(Path(__file__).with_name("deadly_driver.py"))
         what = [json.dumps(vars(plot)), "light" if light else "heavy"]
         paths = [str(REPOSITORY), str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         return subprocess.Popen(
-            [*wrapper, sys.executable, driver, *what, *self.arguments(out, *overrides, address=address)],
+            [sys.executable, driver, *what, *self.arguments(out, *overrides, address=address)],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
             stdout=subprocess.DEVNULL,
@@ -155,7 +155,7 @@ def keys_by_end(out):
 
 def commits_of(out, pattern):
     """The numbers of the parts, or units, that have a commit in the folders of a pattern."""
-    return {int(path.stem) for path in Path(out).glob(pattern)}
+    return {int(path.stem) for path in Path(out).glob(pattern) if path.stem.isdigit()}
 
 
 def bytes_of(out):
