@@ -159,11 +159,14 @@ def commits_of(out, pattern):
 
 
 def bytes_of(out):
-    """The bytes of every file of the ledger and of the delivery, by path."""
+    """The bytes of every file of the ledger and of the delivery, by path.
+
+    What a writer that was killed had half written stays behind under a hidden name; `curation gc` sweeps it up.
+    """
     record = record_of(out)
     assert record.state == "finished"
     paths = [path for folder in (record.ledger, record.shards) for path in sorted((Path(out) / folder).iterdir())]
-    return {str(path.relative_to(out)): path.read_bytes() for path in paths}
+    return {str(path.relative_to(out)): path.read_bytes() for path in paths if not path.name.startswith(".writing-")}
 
 
 def assert_same_end(out, undisturbed):
