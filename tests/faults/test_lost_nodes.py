@@ -49,30 +49,29 @@ def announce(cluster, node):
 
 
 @pytest.mark.parametrize("announced", [False, True], ids=["killed", "drained and told to end"])
-def test_only_what_was_not_committed_is_made_again_when_a_node_leaves_with_unread_parts(
+def test_only_what_was_not_committed_is_made_again_when_a_node_with_unread_parts_is_replaced(
     announced, nodes, work, undisturbed, tmp_path
 ):
-    leaving = nodes.add_node(**NODE, num_cpus=1)
-    raylet = leaving.all_processes["raylet"][0].process.pid
+    on_loan = [nodes.add_node(**NODE, num_cpus=1)]
+    raylet = on_loan[0].all_processes["raylet"][0].process.pid
     out = tmp_path / "out"
     plot = Plot(tmp_path / "plot", held=("develop_on_gpu",))
     driver = work.start(out, plot=plot, address=nodes.address)
-    gone = False
     try:
         # The node with the device has one part in hand and the next at hand; others lie where they were made alone.
         wait_until(lambda: parts_of(plot.workers("draw_large").get(raylet, ())) >= 4, driver)
         if announced:
-            announce(nodes, leaving)
-        committed = commits_of(out, MEASURED)
-        nodes.remove_node(leaving, allow_graceful=announced)
-        gone = True
-        made_there = plot.workers("draw_large")[raylet]
+            announce(nodes, on_loan[0])
+        nodes.remove_node(on_loan.pop(), allow_graceful=announced)
+        committed, made_there = commits_of(out, MEASURED), plot.workers("draw_large")[raylet]
+        on_loan.append(nodes.add_node(**NODE, num_cpus=1))
         plot.release("develop_on_gpu")
-        assert ended(driver)[0] == 0
+        code, messages = ended(driver)
+        assert code == 0, messages
     finally:
         driver.kill()
-        if not gone:
-            nodes.remove_node(leaving, allow_graceful=False)
+        for node in on_loan:
+            nodes.remove_node(node, allow_graceful=False)
     assert_same_end(out, undisturbed)
     again = plot.repeated("draw_large")
     assert again
