@@ -32,7 +32,7 @@ test-s3: install ## whole runs against a real object store: Ceph, from Debian's 
 	$(BIN)/python -m pytest tests/s3 $(TEST_ARGS)
 
 test-faults: install ## what kills, breaks and lies: workers, nodes, drivers, disks, stores; minutes
-	$(BIN)/python -m pytest tests/faults --numprocesses 0 $(TEST_ARGS)
+	$(BIN)/python -m pytest tests/faults --numprocesses 0 --timeout 600 --durations 10 $(TEST_ARGS)
 
 test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
 	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)

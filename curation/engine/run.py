@@ -103,6 +103,7 @@ class Run:
     _record: RunRecord | None = None
     _latest: dict[str, str] = field(default_factory=dict)
     _revisited: Revisited = field(default_factory=Revisited)
+    _from_the_end: bool = False
     _costs: MeasuredCosts = field(default_factory=MeasuredCosts)
     _planned: bool = False
     _saved: float = 0.0
@@ -124,7 +125,10 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
-        self._latest = _commits_of_latest_run(self.store)
+        if (latest := _latest_run(self.store)) is not None:
+            # It was killed, or goes on at this moment.
+            self._from_the_end = latest.state == "running"
+            self._latest = latest.phase_commits
         self._costs = measured_costs(self.store)
         self.store.write_bytes(RECIPE, self._recipe_text())
         self._record = RunRecord(
@@ -303,6 +307,9 @@ class Run:
         begin = time.monotonic()
         done = committed_units(self.store.list(item.commits))
         missing = [unit for unit in range(item.units) if unit not in done]
+        if self._from_the_end:
+            # A run that goes on beside this one works from the start: the two meet, and skip what the other has done.
+            missing.reverse()
         failed: list[int] = []
         self.listener.item_started(ItemStart(item.kind, item.name, item.units, item.units - len(missing)))
 
@@ -392,9 +399,9 @@ class Run:
         return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()
 
 
-def _commits_of_latest_run(store: Store) -> dict[str, str]:
+def _latest_run(store: Store) -> RunRecord | None:
     try:
-        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD)).phase_commits
+        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
     except (FileNotFoundError, ValueError):
-        # They are looked into first, and that is all: without them nothing but time is lost.
-        return {}
+        # Where to look first, and where to begin: without it nothing but time is lost.
+        return None

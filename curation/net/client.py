@@ -21,7 +21,7 @@ from curation.net.host_health import is_about_the_host
 from curation.net.name_lookup import open_lookup
 from curation.net.opt_out import reserves_mining, robots_tag_objection
 from curation.net.resolver import CheckedResolver
-from curation.net.retries import RetryPolicy, retry_after_s
+from curation.net.retries import RetryPolicy, retry_after_s, time_of
 from curation.net.robots import MAX_ROBOTS_BYTES, RobotsFile, RobotsGate
 from curation.net.settings import ClientSettings
 from curation.net.turns import HostGivenUp, HostTurn, HostTurns
@@ -272,7 +272,7 @@ class WebClient:
             self._require_consent(response, errand)
             errand.fetched.unchanged = True
         else:
-            asked = retry_after_s(response.headers.get("Retry-After"), time.time())
+            asked = _asked_pause_s(response)
             await read_rest(response, self._deadlines)
             raise FetchFailure(failure_of_status(status), f"status {status}", retry_after_s=asked)
 
@@ -288,9 +288,8 @@ class WebClient:
 
     def _note_load(self, response: aiohttp.ClientResponse) -> None:
         host = (response.url.raw_host or "").lower()
-        asked = response.headers.get("Retry-After")
-        if response.status == 429 or (response.status == 503 and asked is not None):
-            pause_s = retry_after_s(asked, time.time())
+        if response.status == 429 or (response.status == 503 and "Retry-After" in response.headers):
+            pause_s = _asked_pause_s(response)
             pause_s = self._retry.backoff_s if pause_s is None else pause_s
             self._turns.report_throttled(host, pause_s, response.url.port or 0)
         elif response.status < 500:
@@ -319,3 +318,8 @@ class WebClient:
             waited_s = self._settings.first_byte_timeout_s
             return FetchFailure(FailureReason.READ_TIMEOUT, f"no response within {waited_s:g} s")
         return FetchFailure(FailureReason.TOTAL_TIMEOUT, f"more than {self._settings.total_timeout_s:g} s")
+
+
+def _asked_pause_s(response: aiohttp.ClientResponse) -> float | None:
+    now = time_of(response.headers.get("Date"), time.time())
+    return retry_after_s(response.headers.get("Retry-After"), now)

@@ -58,9 +58,30 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     value = value.strip()
     if _SECONDS.fullmatch(value):
         return float(value)
+    time = _seconds_since_1970(value)
+    return None if time is None else max(0.0, time - now)
+
+
+def time_of(date: str | None, own: float) -> float:
+    """What a server takes for the time, by the Date header of its answer.
+
+    Its other dates are meant by its clock. This machine's may be wrong, or jump: an hour fast, it would turn "in two
+    seconds" into never.
+
+    Args:
+        date: The header, None where there is none.
+        own: Seconds since 1970 on this machine, for an answer without a date.
+
+    Source: RFC 9110, section 6.6.1.
+    """
+    time = None if date is None else _seconds_since_1970(date.strip())
+    return own if time is None else time
+
+
+def _seconds_since_1970(value: str) -> float | None:
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, date.timestamp() - now)
+    return date.timestamp()

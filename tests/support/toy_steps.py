@@ -128,12 +128,14 @@ class DevelopOnGpu(Develop):
     class Config(StepConfig):
         kind: Literal["develop_on_gpu"] = "develop_on_gpu"
         crash_row: Tuning[int | None] = None
+        pause_s: Tuning[float] = 0.0
 
     @property
     def spec(self):
         return StageSpec("develop_on_gpu", 1, ("body",), ("image", "width"), rowwise=True, resources=Resources(1, 0.5))
 
     def process(self, table):
+        time.sleep(self.config.pause_s)
         if self.config.crash_row in table["row"].to_pylist():
             os.kill(os.getpid(), signal.SIGKILL)
         return super().process(table)

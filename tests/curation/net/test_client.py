@@ -5,8 +5,10 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 import zlib
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,20 @@ def test_body_arrives_when_a_500_heals(web: RawWeb, fetch: Fetch):
 def test_retry_after_is_waited_for_when_it_is_in_seconds(web: RawWeb, fetch: Fetch):
     async def later(exchange: Exchange) -> None:
         await exchange.respond(429 if exchange.nth == 1 else 200, BODY, {"Retry-After": "1"})
+
+    got = fetch(web.handle("/x", later), retries=1)
+    assert got.body == BODY
+    assert 1.0 <= got.seconds < 2.0
+
+
+@pytest.mark.parametrize("ahead_s", [-86_400, 86_400], ids=["slow", "fast"])
+def test_retry_after_is_waited_for_when_it_is_a_date_and_the_server_s_clock_is_another(
+    web: RawWeb, fetch: Fetch, ahead_s: int
+):
+    async def later(exchange: Exchange) -> None:
+        now = int(time.time()) + ahead_s
+        dates = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 1, usegmt=True)}
+        await exchange.respond(503 if exchange.nth == 1 else 200, BODY, dates)
 
     got = fetch(web.handle("/x", later), retries=1)
     assert got.body == BODY

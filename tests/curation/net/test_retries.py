@@ -1,7 +1,7 @@
 import pytest
 
 from curation.net.failures import FetchFailure
-from curation.net.retries import RetryPolicy, retry_after_s
+from curation.net.retries import RetryPolicy, retry_after_s, time_of
 from schemas.outcomes import FailureReason
 
 _NOON = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
@@ -40,3 +40,17 @@ def test_server_is_left_alone_when_it_wants_more_than_the_cap_or_tries_are_used_
     assert policy.wait_s(patient, 3) is None
     assert policy.wait_s(FetchFailure(FailureReason.HTTP_TOO_MANY_REQUESTS, retry_after_s=6.0), 1) is None
     assert policy.wait_s(FetchFailure(FailureReason.HTTP_NOT_FOUND), 1) is None
+
+
+@pytest.mark.parametrize(
+    ("date", "time"),
+    [
+        ("Wed, 21 Oct 2015 07:28:00 GMT", _NOON),
+        (" Wed, 21 Oct 2015 07:28:01 GMT", _NOON + 1),
+        ("yesterday", 5.0),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", 5.0),
+        (None, 5.0),
+    ],
+)
+def test_a_server_s_clock_is_taken_from_its_date_when_it_sends_one(date: str | None, time: float):
+    assert time_of(date, 5.0) == time
