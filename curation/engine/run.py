@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
 
 import yaml
 
@@ -23,6 +22,7 @@ from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
+from curation.engine.run_journal import RunJournal, latest_run
 from curation.errors import CorruptionError, CurationError
 from curation.plan.costs import MeasuredCosts, measured_costs
 from curation.plan.fingerprints import Fingerprints, Layout, layout_of
@@ -34,7 +34,6 @@ from curation.removals.removed_rows import removed_rows
 from curation.runtime.in_process import InProcessRunner
 from curation.storage.layout import (
     RECIPE,
-    RUN_RECORD,
     SOURCE_WORKSPACE,
     WORKSPACE,
     DecisionLayout,
@@ -57,7 +56,6 @@ LIGHT_ROWS = {
 }
 """Up to so many rows are worked on in this process: starting workers would take longer than the work."""
 _LIGHT_THREADS = 4
-SAVE_EVERY_S = 5.0
 _COMMITS_AT_A_TIME = 10_000
 """Commits that are held in memory at once: some tens of megabytes."""
 
@@ -98,15 +96,12 @@ class Run:
     request: RevisitRequest | None = None
     announce: Callable[[ResourcePlan], None] | None = None
     wrap: Callable[[Operator], Operator] | None = None
-    _items: list[RunItem] = field(default_factory=list)
-    _quarantined: list[tuple[str, int]] = field(default_factory=list)
-    _record: RunRecord | None = None
+    _journal: RunJournal | None = None
     _latest: dict[str, str] = field(default_factory=dict)
     _revisited: Revisited = field(default_factory=Revisited)
     _from_the_end: bool = False
     _costs: MeasuredCosts = field(default_factory=MeasuredCosts)
     _planned: bool = False
-    _saved: float = 0.0
 
     def execute(self) -> RunResult:
         """Does whatever is not committed yet.
@@ -125,13 +120,13 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
-        if (latest := _latest_run(self.store)) is not None:
+        if (latest := latest_run(self.store)) is not None:
             # It was killed, or goes on at this moment.
             self._from_the_end = latest.state == "running"
             self._latest = latest.phase_commits
         self._costs = measured_costs(self.store)
         self.store.write_bytes(RECIPE, self._recipe_text())
-        self._record = RunRecord(
+        record = RunRecord(
             recipe=self.recipe.name,
             state="running",
             source=index.fingerprint,
@@ -140,17 +135,13 @@ class Run:
             part_rows=settings.part_rows,
             revisit=revisits.open,
         )
-        self._save("running")
+        journal = self._journal = RunJournal(self.store, self.plan, record)
         prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)
         for item in self.plan.items:
             lineage = (
                 self._measure(item, lineage, prints) if isinstance(item, Phase) else self._decide(item, lineage, prints)
             )
-        shards = None
-        delivered = prints.chain
-        if self.plan.sink is not None:
-            delivered = prints.delivery(self.plan.sink)
-            lineage, shards = self._deliver(lineage, delivered)
+        lineage, delivered, shards = self._delivered(lineage, prints)
         ledger = self._write_ledger(lineage, delivered)
         # Once: its time is when the version was finished first.
         self.store.put_if_absent(version_recipe(delivered), self._recipe_text())
@@ -158,8 +149,16 @@ class Run:
         if len(removed.rows):
             # A text source was copied there, with the rows that are to leave no trace; it is copied again when needed.
             self.store.delete_folder(SOURCE_WORKSPACE)
-        self._save("finished", ledger=ledger, shards=shards)
-        return RunResult(index.rows, ledger, shards, tuple(self._quarantined), self._record.revisit, self._revisited)
+        journal.save("finished", ledger=ledger, shards=shards)
+        return RunResult(index.rows, ledger, shards, tuple(journal.quarantined), record.revisit, self._revisited)
+
+    def _delivered(self, lineage: Lineage, prints: Fingerprints) -> tuple[Lineage, str, str | None]:
+        """The lineage, the fingerprint of what was decided and delivered, and the folder of shards."""
+        if self.plan.sink is None:
+            return lineage, prints.chain, None
+        fingerprint = prints.delivery(self.plan.sink)
+        lineage, shards = self._deliver(lineage, fingerprint)
+        return lineage, fingerprint, shards
 
     def _revisits(self, layout: Layout) -> Revisits:
         revisits = Revisits(self.store, self.plan, layout)
@@ -169,8 +168,14 @@ class Run:
 
     def interrupted(self) -> None:
         """Notes that the run was ended on purpose; everything committed is kept."""
-        if self._record is not None:
-            self._save("interrupted")
+        if self._journal is not None:
+            self._journal.save("interrupted")
+
+    @property
+    def _noted(self) -> RunJournal:
+        if self._journal is None:
+            raise AssertionError("the journal is begun when a run begins")
+        return self._journal
 
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
@@ -232,7 +237,9 @@ class Run:
         return partitions_for(lineage, self.recipe.run.partition_rows, self.store.child(WORKSPACE), cut)
 
     def _decided(self, layout: DecisionLayout, lineage: Lineage, make: Callable[[], DecisionCommit]) -> DecisionCommit:
-        self._note(RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1))
+        self._noted.begin(
+            RunItem(kind="decision", name=layout.name, folder=layout.folder, commits=layout.folder, units=1)
+        )
         commit = read_decision(lineage, layout)
         begin = time.monotonic()
         self.listener.item_started(ItemStart("decision", layout.name, 1, int(commit is not None)))
@@ -303,7 +310,7 @@ class Run:
             light: Run them in this process.
             take_over: Commits a unit that needs no work, or returns None.
         """
-        self._note(item)
+        self._noted.begin(item)
         begin = time.monotonic()
         done = committed_units(self.store.list(item.commits))
         missing = [unit for unit in range(item.units) if unit not in done]
@@ -316,7 +323,7 @@ class Run:
         def on_report(report: UnitReport) -> None:
             if report.error is not None:
                 failed.append(report.unit)
-                self._note_set_aside(item, failed)
+                self._noted.note_failed(item, failed)
             self.listener.unit_done(report)
 
         left = []
@@ -333,22 +340,20 @@ class Run:
             runner.run([self.wrap(each) for each in operators] if self.wrap else operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
         set_aside = tuple(sorted(failed))
-        self._quarantined.extend((item.name, unit) for unit in set_aside)
-        self._items[-1] = item.model_copy(update={"quarantined": set_aside})
-        self._save("running")
+        self._noted.end(item, set_aside)
         return set_aside
 
     def _cluster_runner(self) -> Runner:
         """The runner; at its first use, whatever is left to do is held against what it has."""
         nodes = None if self._planned else self.runner.capacity()
         self._planned = True
-        if nodes is not None and self._record is not None:
+        if nodes is not None:
             resources = plan_resources(
                 self.plan,
                 nodes,
                 self._costs,
                 part_rows=self.recipe.run.part_rows,
-                rows=self._record.rows,
+                rows=self._noted.record.rows,
                 max_workers=self.recipe.run.max_workers,
                 placement=self.recipe.run.placement,
             )
@@ -357,51 +362,5 @@ class Run:
                 self.announce(resources)
         return self.runner
 
-    def _note_set_aside(self, item: RunItem, failed: Sequence[int]) -> None:
-        """Tells of units that were set aside before their item ends, but not of each: they may be many."""
-        if time.monotonic() - self._saved >= SAVE_EVERY_S:
-            self._items[-1] = item.model_copy(update={"quarantined": tuple(sorted(failed))})
-            self._save("running")
-
-    def _note(self, item: RunItem) -> None:
-        """Records an item when it begins, so that its commits can be counted while it lasts."""
-        self._items.append(item)
-        self._save("running")
-
-    def _save(
-        self,
-        state: Literal["running", "finished", "interrupted"],
-        ledger: str | None = None,
-        shards: str | None = None,
-    ) -> None:
-        if self._record is None:
-            raise AssertionError("the record is made when a run begins")
-        record = self._record.model_copy(
-            update={
-                "state": state,
-                "items": tuple(self._items),
-                "waiting": tuple(self._names()[len(self._items) :]),
-                "ledger": ledger,
-                "shards": shards,
-            }
-        )
-        self.store.write_bytes(RUN_RECORD, record.to_bytes())
-        self._saved = time.monotonic()
-
-    def _names(self) -> list[str]:
-        """Of the items of the plan, in their order; a delivery is its assignment first."""
-        names = [item.name for item in self.plan.items]
-        if self.plan.sink is not None:
-            names += [self.plan.sink.config.step_name] * 2
-        return [*names, "ledger"]
-
     def _recipe_text(self) -> bytes:
         return yaml.safe_dump(self.recipe.resolved(), sort_keys=False, allow_unicode=True).encode()
-
-
-def _latest_run(store: Store) -> RunRecord | None:
-    try:
-        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
-    except (FileNotFoundError, ValueError):
-        # Where to look first, and where to begin: without it nothing but time is lost.
-        return None

@@ -70,7 +70,7 @@ def test_a_part_that_is_set_aside_is_told_when_its_phase_goes_on(tmp_path, monke
 
         item_started = item_ended = lambda self, *_: None
 
-    monkeypatch.setattr("curation.engine.run.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("curation.engine.run_journal.SAVE_EVERY_S", 0.0)
     execute(tmp_path / "out", "measure_text.raise_row=20", "source.rows=64", log=tmp_path, listener=Looking())
     (status,) = seen
     assert status.items[0].set_aside == (1,)

@@ -26,6 +26,12 @@ WORKERS = 2
 FETCH = "fetch_images-decode_images-fingerprint"
 
 
+def lent(ray_address):
+    """Workers of a cluster have its environment, not the driver's: they are lent what they need to reach the store."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+    return [word for name in names for word in ("--secret", name)] if ray_address else []
+
+
 class Runs:
     """Runs of the demo's recipe over a text list: as processes of their own, on Ray or without."""
 
@@ -39,7 +45,7 @@ class Runs:
             f"run.part_rows={PART_ROWS}",
             "write_shards.shard_rows=8",
         )
-        return self._sandbox.command(out, settings, ray_address)
+        return [*self._sandbox.command(out, settings, ray_address), *lent(ray_address)]
 
     def start(self, out, ray_address=None):
         return subprocess.Popen(
@@ -141,7 +147,7 @@ def pictures(tmp_path_factory):
 
 def start_pictures(recipe, out, ray_address=None):
     where = ["--address", ray_address] if ray_address else ["--runner", "in-process"]
-    words = [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out), "--json", *where]
+    words = [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out), "--json", *where, *lent(ray_address)]
     return subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
