@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,8 +72,10 @@ class Worker:
             raise CurationError(f"{self._operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
 
     def __del__(self) -> None:
-        # Ray Data drops the worker when its pool has no more to do.
-        self._operator.close()
+        # Ray Data drops the worker when its pool has no more to do. When the process itself ends, as it does without a
+        # raylet, other threads stand still already: waiting for one of them would never end.
+        if not sys.is_finalizing():
+            self._operator.close()
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Does the operator's work for each unit of a batch."""

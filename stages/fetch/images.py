@@ -193,8 +193,7 @@ class FetchImages(StreamingStage):
             self._img2dataset = None
         if self._thread is None or self._client is None:
             return
-        self._thread.run(self._client.close())
-        self._thread.stop()
+        self._thread.stop(self._client.close())
         self._thread = self._client = None
 
     def stream(self, table: pa.Table) -> Iterator[pa.Table]:

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _LINGER_S = 0.004
 """How long a chunk waits for company: a table of one row costs as much to make as one of thirty."""
+_END_S = 10.0
 
 Result = TypeVar("Result")
 Arrival = tuple[int, Fetched]
@@ -33,15 +34,19 @@ class LoopThread:
         self._thread = threading.Thread(target=self.loop.run_forever, name="fetch", daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Runs a coroutine on the loop and waits for its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+    def run(self, work: Coroutine[Any, Any, Result], timeout_s: float | None = None) -> Result:
+        """Runs a coroutine on the loop and waits for its result. Raises TimeoutError."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
-    def stop(self) -> None:
-        """Ends the loop and its thread."""
+    def stop(self, last: Coroutine[Any, Any, None] | None = None) -> None:
+        """Runs the last coroutine, and ends the loop and its thread; neither is waited for longer than some seconds."""
+        if last is not None:
+            with contextlib.suppress(TimeoutError):
+                self.run(last, _END_S)
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
+        self._thread.join(_END_S)
+        if not self._thread.is_alive():
+            self.loop.close()
 
 
 class PartFetch:
