@@ -101,8 +101,8 @@ def _holds(node: Amounts, need: Amounts) -> bool:
 
 
 def _times(node: Amounts, need: Amounts) -> float:
-    pairs = zip(need, node, strict=True)
-    return min((inf if have == inf else floor(have / wanted + _ROUNDING) for wanted, have in pairs if wanted), default=inf)
+    counts = [have / wanted for wanted, have in zip(need, node, strict=True) if wanted]
+    return min((inf if count == inf else floor(count + _ROUNDING) for count in counts), default=inf)
 
 
 def _fit_together(needs: Sequence[Amounts], nodes: list[Amounts]) -> bool:
