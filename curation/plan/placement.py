@@ -68,7 +68,14 @@ def place_pools(
         have = [node for node in nodes if (placement in node.carries if placement else not node.carries & used)]
         try:
             costs = [unit_seconds[index] for index in there] if unit_seconds else None
-            sizes = size_pools([needs[index] for index in there], sum_of(have), units, max_workers, costs)
+            sizes = size_pools(
+                [needs[index] for index in there],
+                sum_of(have),
+                units,
+                max_workers,
+                costs,
+                [node.resources for node in have],
+            )
         except PlanError as error:
             if not used:
                 raise

@@ -59,7 +59,8 @@ class PhasePools:
     Attributes:
         parts_in_flight: Parts that are begun at the same time, and repeated if everything dies.
         part_bytes: What a part weighs between two pools.
-        in_flight_bytes: What the parts between pools weigh together in Ray's object store.
+        in_flight_bytes: What the parts between pools weigh together in Ray's object store, at most; where they would
+            fill half of it, Ray Data lets fewer wait.
         bottleneck: The pool that sets the pace, None where a cost is not known.
         hours: For all rows, None where that is not known.
         misfit: Why the phase does not fit the cluster.
@@ -156,14 +157,15 @@ def _phase_pools(phase: Phase, asked: _Asked) -> PhasePools:
     )
     paces = [pool.rows_per_s(part_rows) for pool in pools]
     pace = min((each for each in paces if each is not None), default=None) if None not in paces else None
-    in_flight = min(units, sum(queue_depth(units, pool.workers) * pool.workers for pool in pools))
+    # What waits before the first pool is a number; before the others it is a part with what was fetched for it.
+    between = min(units, sum(queue_depth(units, pool.workers) * pool.workers for pool in pools[1:]))
     part_bytes = int(asked.costs.row_bytes.get(phase.name) or _row_bytes(phase)) * part_rows
     return PhasePools(
         name=phase.name,
         pools=pools,
-        parts_in_flight=in_flight,
+        parts_in_flight=min(units, pools[0].workers + between),
         part_bytes=part_bytes,
-        in_flight_bytes=part_bytes * in_flight if len(pools) > 1 else 0,
+        in_flight_bytes=part_bytes * between,
         bottleneck=None if pace is None else pools[paces.index(pace)].name,
         rows_per_s=pace,
         hours=rows / pace / 3600 if pace and rows is not None else None,

@@ -8,6 +8,7 @@ from math import inf
 
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
+from curation.plan.node_room import NodeRoom, amounts_of, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ def size_pools(
     units: int,
     max_workers: int | None = None,
     unit_seconds: Sequence[float | None] | None = None,
+    nodes: Sequence[ClusterResources] = (),
 ) -> list[int]:
     """Workers for each operator, in their order.
 
@@ -34,25 +36,31 @@ def size_pools(
     Args:
         unit_seconds: How long a worker of each operator takes for a unit, None where that is not known; then it is
             taken for the mean of the others.
+        nodes: Those of the cluster; without them it is one node.
 
     Raises:
         PlanError: One worker of each does not fit, with the sum.
     """
     free = _free(needs, cluster)
-    limit = max(1, min(units, max_workers or units))
+    room = NodeRoom(needs, [(node.cpus, node.gpus, node.memory_bytes) for node in nodes or [cluster]])
+    room.check()
+    limits = [min(max(1, min(units, max_workers or units)), room.most(index)) for index in range(len(needs))]
     costs = _costs(unit_seconds or [None] * len(needs))
     sizes = [1] * len(needs)
     while True:
         growable = [
             index
             for index, (_, need) in enumerate(needs)
-            if sizes[index] < limit and (need.cpus > 0 or need.gpus > 0) and _fits(need, free)
+            if sizes[index] < limits[index]
+            and (need.cpus > 0 or need.gpus > 0)
+            and _fits(need, free)
+            and room.may_grow(index, sizes)
         ]
         if not growable:
             return sizes
         chosen = max(growable, key=lambda index: (costs[index] / sizes[index], -index))
         sizes[chosen] += 1
-        free = [have - wanted for have, wanted in zip(free, _amounts(needs[chosen][1]), strict=True)]
+        free = [have - wanted for have, wanted in zip(free, amounts_of(needs[chosen][1]), strict=True)]
 
 
 def _costs(unit_seconds: Sequence[float | None]) -> list[float]:
@@ -62,29 +70,19 @@ def _costs(unit_seconds: Sequence[float | None]) -> list[float]:
     return [max(guess if seconds is None else seconds, 1e-6) for seconds in unit_seconds]
 
 
-def _amounts(need: Resources) -> tuple[float, float, float]:
-    return need.cpus, need.gpus, float(need.memory_bytes or 0)
-
-
 def _fits(need: Resources, free: Sequence[float]) -> bool:
-    return all(wanted <= have + 1e-9 for wanted, have in zip(_amounts(need), free, strict=True))
+    return all(wanted <= have + 1e-9 for wanted, have in zip(amounts_of(need), free, strict=True))
 
 
 def _free(needs: Sequence[tuple[str, Resources]], cluster: ClusterResources) -> list[float]:
     """What is left of CPUs, GPUs and memory when every operator has one worker. Raises PlanError."""
-    cpus, gpus, memory = (sum(amounts) for amounts in zip(*(_amounts(need) for _, need in needs), strict=True))
+    cpus, gpus, memory = (sum(amounts) for amounts in zip(*(amounts_of(need) for _, need in needs), strict=True))
     free = [cluster.cpus - cpus, cluster.gpus - gpus, cluster.memory_bytes - memory]
     if min(free) >= -1e-9:
         return free
-    listed = ", ".join(f"{name}: {_told(*_amounts(need))}" for name, need in needs)
+    listed = ", ".join(f"{name}: {told(*amounts_of(need))}" for name, need in needs)
     raise PlanError(
-        f"one worker of each step needs {_told(cpus, gpus, memory)} at once ({listed}), but the cluster has "
-        f"{_told(cluster.cpus, cluster.gpus, cluster.memory_bytes if memory else 0)}; add nodes, or state less under "
+        f"one worker of each step needs {told(cpus, gpus, memory)} at once ({listed}), but the cluster has "
+        f"{told(cluster.cpus, cluster.gpus, cluster.memory_bytes if memory else 0)}; add nodes, or state less under "
         "the steps' `cpus` and `gpus`"
     )
-
-
-def _told(cpus: float, gpus: float, memory_bytes: float) -> str:
-    if not memory_bytes:
-        return f"{cpus:g} CPUs and {gpus:g} GPUs"
-    return f"{cpus:g} CPUs, {gpus:g} GPUs and {memory_bytes / 1e9:.1f} GB of memory"

@@ -99,7 +99,9 @@ class RayRunner:
         if first:
             times = StepTimes(on_report)
             self._in_pools(operators, units[:first], times.hear, costs)
-            costs = [times.row_seconds(operator.steps) for operator in operators]
+            # Where the first ones tell nothing, since they all failed, what was known before is as good as it gets.
+            told = [times.row_seconds(operator.steps) for operator in operators]
+            costs = [before if now is None else now for before, now in zip(costs, told, strict=True)]
         self._in_pools(operators, units[first:], on_report, costs)
 
     def _first_parts(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> int:
@@ -171,7 +173,8 @@ class RayRunner:
         # tasks would start a process each or, if they needed CPUs, wait for ever behind the actors that hold all.
         rows = ray.data.from_blocks([pa.table({"unit": pa.array([unit], pa.int64())}) for unit in units])
         for place, each in enumerate(crew):
-            size, needs = each.placed.workers, each.operator.resources
+            # Of units that are tried again there may be fewer than workers.
+            size, needs = min(each.placed.workers, len(units)), each.operator.resources
             # Ray Data replaces a dead worker and tries its unit again without end; the count of tries ends that.
             rows = rows.map_batches(
                 worker_class(each.operator.name),
@@ -187,7 +190,7 @@ class RayRunner:
                 # what comes free or joins: Ray Data looks for it every 20 s.
                 compute=ActorPoolStrategy(
                     min_size=size,
-                    max_size=max(size, each.most),
+                    max_size=max(size, min(each.most, len(units))),
                     max_tasks_in_flight_per_actor=queue_depth(len(units), size),
                 ),
                 num_cpus=needs.cpus,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from curation.errors import RecipeError
+from curation.masking import remember
 
 TICKET = "CURATION_SECRETS_TICKET"
 """Environment variable of a submitted job: the name under which its secrets wait for it. The name is public; once the
@@ -17,7 +18,7 @@ _EARLY = ("FSSPEC_", "RAY_", "PYTHON", "LD_")
 
 
 def secret_values(names: Sequence[str]) -> dict[str, str]:
-    """The values of environment variables of this process.
+    """The values of environment variables of this process, which are masked from now on, whatever they are called.
 
     Raises:
         RecipeError: One of them is not set, or cannot be given to a process that runs already.
@@ -34,4 +35,6 @@ def secret_values(names: Sequence[str]) -> dict[str, str]:
             f"--secret {', '.join(early)}: it is read when a process begins, before a worker could be given it; set it "
             "on the nodes"
         )
-    return {name: os.environ[name] for name in names}
+    values = {name: os.environ[name] for name in names}
+    remember(values.values())
+    return values

@@ -84,3 +84,43 @@ def test_a_node_for_two_kinds_of_work_is_refused_when_both_are_in_one_phase():
     with pytest.raises(PlanError, match="a node carries fetch_node and gpu_node, by which steps of one phase are told"):
         placed((1, 0, "fetch_node"), (1, 1, "gpu_node"), nodes=[both])
     assert placed((1, 0, "fetch_node"), nodes=[both]) == [Placed(8)]
+
+
+def test_a_worker_that_no_node_has_room_for_is_refused_though_all_nodes_together_have():
+    with pytest.raises(PlanError) as caught:
+        placed((6, 0, None), nodes=[*FETCH, PLAIN])
+    assert str(caught.value) == (
+        "no node has room for one worker of s0, which needs 6 CPUs and 0 GPUs; take larger nodes, or state less under "
+        "the steps' `cpus` and `gpus`"
+    )
+    # Processors of one node, the GPU of another.
+    with pytest.raises(PlanError, match=r"^no node has room for one worker of s0, which needs 9 CPUs and 1 GPUs"):
+        placed((9, 1, None), nodes=[*FETCH, GPU])
+
+
+def test_workers_that_fit_onto_no_nodes_beside_each_other_are_refused():
+    with pytest.raises(PlanError, match=r"^one worker of each step .*s0: 3 CPUs.* s1: 3 CPUs.* s2: 2 CPUs.* room"):
+        placed((3, 0, None), (3, 0, None), (2, 0, None), nodes=FETCH)
+    # Whoever takes the first node with room for it leaves none for s2: 3 + 1 and 2 + 2 fit.
+    assert placed((2, 0, None), (1, 0, None), (3, 0, None), (2, 0, None), nodes=FETCH) == [Placed(1)] * 4
+
+
+def test_no_pool_grows_so_far_that_ray_could_leave_another_no_place():
+    nodes = [Node(name, ClusterResources(8, 0)) for name in "ab"]
+
+    # Five of the first on each node would leave three processors there, and none of the second could ever start.
+    assert placed((1, 0, None), (4, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [Placed(9), Placed(1)]
+    # Of one processor each: the last one that is free is a place wherever it is.
+    assert placed((1, 0, None), (1, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [Placed(15), Placed(1)]
+
+
+def test_processors_of_nodes_without_a_gpu_are_all_used_when_another_step_needs_a_gpu():
+    gpus = [Node(name, ClusterResources(8, 1)) for name in "ab"]
+
+    pools = placed((1, 0, None), (4, 1, None), nodes=[*FETCH, *gpus], unit_seconds=[9.0, 0.1])
+
+    assert pools == [Placed(8 + 9), Placed(1)]
+
+
+def test_only_whole_workers_count_when_nodes_are_no_multiple_of_one():
+    assert placed((2, 0, None), nodes=[PLAIN, PLAIN, PLAIN]) == [Placed(3)]

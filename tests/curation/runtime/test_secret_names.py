@@ -3,6 +3,7 @@
 import pytest
 
 from curation.errors import RecipeError
+from curation.masking import known_values, mask
 from curation.runtime.secret_names import secret_values
 
 
@@ -27,3 +28,12 @@ def test_name_is_refused_when_processes_read_it_as_they_begin(monkeypatch):
     monkeypatch.setenv("FSSPEC_S3_KEY", "abc")
     with pytest.raises(RecipeError, match=r"^--secret FSSPEC_S3_KEY: it is read when a process begins"):
         secret_values(["FSSPEC_S3_KEY"])
+
+
+def test_a_value_is_masked_when_its_variable_has_an_innocent_name(monkeypatch):
+    monkeypatch.setattr("curation.masking._known", set())
+    monkeypatch.setenv("STORE_ACCOUNT", "planted-9f3c1e")
+    secret_values(["STORE_ACCOUNT"])
+    assert mask("403 for planted-9f3c1e") == "403 for ***"
+    # This is what workers are given.
+    assert known_values() == ("planted-9f3c1e",)
