@@ -5,13 +5,19 @@ import re
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 import yaml
+from drawn_keys import key_that_draws
 from preset_rows import GOOD, TEXT_STEPS, preset_recipe, verdicts
 
+from curation.key_draws import purpose_seed
 from curation.plan.checks import checked_plan
+from curation.plan.phases import Decision
 from jobs.cli import main
 from jobs.presets import load_preset, preset_names
+from schemas.columns import COLUMNS
+from stages.deliver.texts import chosen_texts
 
 PUBLISHED = (
     "align cc12m laion400m laion2b_en clip_wit datacomp_basic datacomp_clip_l14_30 datacomp_image_based datacomp_1b "
@@ -65,6 +71,30 @@ def test_plan_is_valid_when_a_preset_has_what_it_asks_for(name):
     assert plan.sink is recipe.steps[-1]
     fetching = next(phase for phase in plan.phases if "fetch_images" in phase.name)
     assert not {"score_alignment", "recaption"} & {stage.spec.kind for stage in fetching.stages}
+
+
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.usefixtures("files")
+def test_pair_given_twice_goes_before_anything_is_fetched(name):
+    recipe = preset_recipe(name)
+    names = [item.name for item in checked_plan(recipe).items]
+    rows = [{"key": "a" * 32}, {"key": "a" * 32, "sha256": "f" * 64}, {"key": "b" * 32}]
+
+    fetching = next(at for at, name in enumerate(names) if "fetch_images" in name)
+    assert names.index("same_pair") < fetching
+    # Whatever else judges the rows: of a pair that was given twice, the second is never measured.
+    assert verdicts(recipe, rows, only=("deduplicate",))[:2] == [None, "same_pair.repeated_row"]
+
+
+@pytest.mark.parametrize(("name", "first"), [("align", False), ("cc12m", False), ("metaclip", True), ("clip_wit", True)])
+@pytest.mark.usefixtures("files")
+def test_pair_given_twice_is_counted_as_the_header_says(name, first):
+    items = checked_plan(preset_recipe(name)).items
+    decisions = [item.name for item in items if isinstance(item, Decision)]
+
+    assert decisions[0] == "same_pair" if first else decisions[:2] == ["rare_tokens", "same_pair"]
+    assert ("count here as often as they come" in load_preset(name).departs) is not first
+    assert ("so counts are of different pairs" in load_preset(name).departs) is first
 
 
 def test_presets_are_listed_when_asked_for(capsys):
@@ -309,6 +339,13 @@ def test_pair_goes_when_laion400m_has_its_url_and_text_already():
     assert verdicts(preset_recipe("laion400m"), rows) == [None, "same_pair.repeated_row", None]
 
 
+def test_pair_given_twenty_times_is_not_rare_when_cc12m_judges():
+    rows = [{"caption": "the red boat", "key": "a" * 32}] * 20
+
+    assert verdicts(preset_recipe("cc12m"), rows) == [None] + ["same_pair.repeated_row"] * 19
+    assert verdicts(preset_recipe("cc12m"), rows[1:]) == ["rare_tokens.min_count"] * 19
+
+
 @pytest.mark.parametrize(("name", "step"), [("clip_wit", "exactly"), ("metaclip", "draw"), ("metaclip2", "draw")])
 @pytest.mark.usefixtures("files")
 def test_rows_of_an_entry_are_capped_when_texts_are_balanced(name, step):
@@ -336,6 +373,47 @@ def test_entry_has_twenty_thousand_rows_when_texts_are_balanced(name):
     kept = sum(end is None for end in ends)
     # Drawn with a chance of 0.8: 20,000 of 25,000, give or take 63.
     assert kept == 20_000 if name == "clip_wit" else 19_700 < kept < 20_300
+
+
+@pytest.mark.parametrize(("name", "share"), [("laclip", 0.8), ("recap_datacomp", 0.5), ("vecap", 0.5)])
+def test_text_is_synthetic_below_the_share_when_a_preset_mixes(name, share):
+    rule = preset_recipe(name).sink.config.text_rule
+    keys = [key_that_draws(draw, rule.seed ^ int.from_bytes(b"texts")) for draw in (share - 1e-9, share)]
+    made = [{"text": "made", "model": "m", "prompt": None, "score": -1.0}]
+    captions = pa.array([made, made], COLUMNS["captions"].type)
+
+    assert chosen_texts(pa.table({"key": keys, "text": ["alt", "alt"], "captions": captions}), rule) == ["made", "alt"]
+
+
+BATEAU = "un petit bateau rouge sur les eaux tranquilles du matin"
+LAC = "une promenade autour du lac avec toute la famille"
+MONTAGNE = "une belle montagne sous la neige en hiver"
+
+
+@pytest.mark.parametrize(
+    ("boats", "of_two", "of_five"),
+    [
+        # English: boat 2, lake 3. Below t = 3 are 2 of 5 matches; of French 1 + 2 of 8 are nearest to that: t is 2.
+        (2, [None, None], [None, "balance_metadata.not_drawn"]),
+        # boat 3 is not below 3, so no match is in the tail; of French 1 of 8 is nearest to that: t is 1.
+        (3, [None, "balance_metadata.not_drawn"], ["balance_metadata.not_drawn"] * 2),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_bound_of_a_language_hangs_on_the_english_tail_when_metaclip2_balances(boats, of_two, of_five):
+    Path("metadata/other.txt").write_text("montagne\nbateau\nlac\n")
+    seed = purpose_seed("balance_metadata", 0)
+    # At both sides of 1/2, which is the chance with t = 1 of what two rows name, and of 2/5.
+    two = [{"caption": BATEAU, "key": key_that_draws(draw, seed, 1)} for draw in (0.5 - 1e-9, 0.5)]
+    five = [{"caption": LAC, "key": key_that_draws(draw, seed, 2)} for draw in (0.4 - 1e-9, 0.4 + 1e-9)]
+    rest = [{"caption": MONTAGNE}] + [{"caption": LAC}] * 3
+    english = [{"caption": "a small boat on the quiet water"}] * boats + [{"caption": "the lake in the evening sun"}] * 3
+
+    ends = verdicts(preset_recipe("metaclip2", "balance_metadata.max_per_entry=3"), [*two, *five, *rest, *english])
+
+    assert ends[:2] == of_two
+    assert ends[2:4] == of_five
+    assert set(ends[8:]) == {None}
 
 
 @pytest.mark.usefixtures("files")
