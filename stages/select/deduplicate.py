@@ -84,7 +84,9 @@ class Perceptual(Config):
 class DeduplicateConfig(StepConfig):
     """What counts as a copy, and which copy is kept.
 
-    Rows of the same key, which are the same pair given twice, are always copies.
+    Rows of the same key, which are the same pair given twice, are always copies. With `exact: false` and `perceptual: null`
+    they alone are, and it adds no column: another `deduplicate` may follow. With `prefer: [first]` it reads none either,
+    so that it can stand before anything is fetched.
 
     Attributes:
         exact: What makes rows copies by being equal: `image`, the bytes; `url`, the address in its normal spelling;
@@ -125,8 +127,10 @@ class Deduplicate(GroupingExchange):
         columns = [column for order in self.config.prefer for column in _ORDERS[order][0]]
         columns += [column for equality in self._equalities() for column in _EQUALITIES[equality][0]]
         columns += self._hash_columns()
-        requires = tuple(dict.fromkeys(columns))
-        return ExchangeSpec("deduplicate", 2, requires, ("duplicate_of", "duplicate_distance", "duplicate_group"))
+        # Of rows with the same key, these columns say nothing: a row would be a duplicate of its own key.
+        by_keys_alone = not self._equalities() and self.config.perceptual is None
+        adds = () if by_keys_alone else ("duplicate_of", "duplicate_distance", "duplicate_group")
+        return ExchangeSpec("deduplicate", 3, tuple(dict.fromkeys(columns)), adds)
 
     def check(self) -> None:
         """Whether the variants are hashes."""
@@ -169,7 +173,8 @@ class Deduplicate(GroupingExchange):
         values = ((name, held.drop_in_place(name).gather(order).set(repeated, None)) for name in self._equalities())
         equal, rule = _equal_rows(values, same_key)
         best, distance = self._near_copies(held.select(self._hash_columns()), order, equal)
-        return _verdicts(held, order, _Ties(same_key, equal, rule, best, distance), self._bound())
+        verdicts = _verdicts(held, order, _Ties(same_key, equal, rule, best, distance), self._bound())
+        return verdicts.select("row", "reason", "detail", *self.spec.adds)
 
     def _held(self, frame: pl.LazyFrame) -> tuple[pl.DataFrame, pl.Series]:
         """`row`, `key`, what may be equal and the hashes of all rows; and their places, those of better rows first."""

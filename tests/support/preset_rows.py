@@ -29,6 +29,21 @@ GOOD = {
 
 TEXT_STEPS = ("text_rules", "text_prose", "text_grammar", "rare_tokens")
 
+FRENCH = "un petit bateau rouge sur le lac tranquille dans les montagnes"
+DISTINCT = "the " + " ".join(f"w{number}" for number in range(2000))
+SMALL = {"align": ["rare_tokens.most_frequent=100000"], "cc12m": ["rare_tokens.min_count=1"]}
+"""Bounds on counts are lowered for tables of two rows; tests of their own hold them."""
+
+
+def words(count):
+    """A text of so many different words, one of them a determiner."""
+    return " ".join(DISTINCT.split()[:count])
+
+
+def vector(cosine):
+    """A vector with this cosine to that of `GOOD`."""
+    return [cosine, (1 - cosine**2) ** 0.5, 0.0, 0.0]
+
 
 @cache
 def language_model():

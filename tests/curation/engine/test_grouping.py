@@ -45,6 +45,7 @@ def _rows(count: int) -> pl.LazyFrame:
     "settings",
     [
         {"perceptual": None},
+        {"exact": False, "perceptual": None, "prefer": ("first",)},
         {"exact": ("image", "url", "pair"), "perceptual": None},
         {"exact": False, "perceptual": {}},
         {"perceptual": {"variants": ("pdq_inner",), "max_group": 3}},

@@ -1,5 +1,8 @@
+import math
+
 import pyarrow as pa
 import pytest
+from drawn_keys import key_that_draws
 
 from schemas.columns import COLUMNS
 from schemas.manifest import TextRule
@@ -68,6 +71,15 @@ def test_a_share_is_synthetic_when_mixed():
     assert abs(texts.count("made") - 500) < 4 * (2000 * 0.25 * 0.75) ** 0.5
     assert texts == chosen_texts(many, rule("mixed", share=0.25))
     assert texts != chosen_texts(many, rule("mixed", share=0.25, seed=1))
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_text_is_synthetic_below_the_share_and_not_at_it_when_mixed(share, seed):
+    draws = [0.0, math.nextafter(share, 0), share, 1 - 2**-53]
+    keys = [key_that_draws(draw, seed ^ int.from_bytes(b"texts")) for draw in draws]
+    texts = chosen_texts(table(["alt"] * 4, [[entry("made")]] * 4, keys=keys), rule("mixed", share=share, seed=seed))
+    assert texts == ["made", "made", "alt", "alt"]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

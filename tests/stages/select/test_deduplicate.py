@@ -195,6 +195,13 @@ def test_only_repeated_rows_go_when_nothing_else_is_asked_for() -> None:
     rows = [_pair(0), _pair(1, sha256="sha of 0"), _pair(2, key=f"{0:032x}"), _pair(3, pdq=_hash(*range(20)))]
     verdicts = _decide(rows, DeduplicateConfig(exact=False, perceptual=None, prefer=("first",)))
     assert [verdict["reason"] for verdict in verdicts.values()] == [None, None, "repeated_row", None]
+    assert verdicts[2] == {"reason": "repeated_row", "detail": "equal source, url and caption"}
+
+
+def test_nothing_is_read_or_added_when_only_repeated_rows_go() -> None:
+    spec = Deduplicate(DeduplicateConfig(exact=False, perceptual=None, prefer=("first",))).spec
+    assert (spec.requires, spec.adds) == ((), ())
+    assert Deduplicate(DeduplicateConfig(exact=("url",), perceptual=None)).spec.adds[0] == "duplicate_of"
 
 
 def test_equal_hashes_are_at_distance_zero_when_bytes_differ() -> None:
