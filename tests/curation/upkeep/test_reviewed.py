@@ -1,11 +1,11 @@
-"""Scratch proofs."""
-import json
+"""What a review proved wrong once: copies and checks of what changes meanwhile, and what removals leave behind."""
+
 import os
 import time
 from datetime import timedelta
 
 import pytest
-from picture_recipes import PARTS, measured_in, record_in, results_in
+from picture_recipes import record_in, results_in
 
 from curation.errors import CorruptionError, RecipeError
 from curation.storage.store import Store
@@ -14,8 +14,8 @@ from curation.upkeep.copies import copy_run
 from curation.upkeep.repair import drop_damaged
 from curation.upkeep.sweep import sweep
 from curation.upkeep.verify import verify_run
-from stages.deliver.validate import verify_shards
 from jobs.cli import main
+from stages.deliver.validate import verify_shards
 
 
 def check(run):
@@ -27,7 +27,11 @@ def test_a_record_read_late(finished, run, tmp_path, monkeypatch):
     record = record_in(run)
     for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
         path.unlink()
-    (run / "run.json").write_bytes(record.model_copy(update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}).to_bytes())
+    (run / "run.json").write_bytes(
+        record.model_copy(
+            update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
+        ).to_bytes()
+    )
     copy = copies._Copier.copy
 
     def going_on(self, path):
@@ -71,6 +75,7 @@ def test_d_removal_between(run, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             copy_run(str(run), str(target))
     from curation.ledger.open_run import open_ledger
+
     key = open_ledger(str(run)).collect()["key"][0]
     (tmp_path / "keys.txt").write_text(key + "\n")
     assert main(["remove", str(run), "--keys", str(tmp_path / "keys.txt")]) == 0
@@ -83,8 +88,13 @@ def test_f_verify_late_record(run, monkeypatch):
     record = record_in(run)
     for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
         path.unlink()
-    (run / "run.json").write_bytes(record.model_copy(update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}).to_bytes())
+    (run / "run.json").write_bytes(
+        record.model_copy(
+            update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
+        ).to_bytes()
+    )
     from curation.upkeep import verify
+
     take = verify.take_inventory
 
     def going_on(store):
@@ -98,6 +108,7 @@ def test_f_verify_late_record(run, monkeypatch):
 
 def removed(run, tmp_path):
     from curation.ledger.open_run import open_ledger
+
     for n in (0, 1):
         key = open_ledger(str(run)).collect()["key"][n]
         (tmp_path / "keys.txt").write_text(key + "\n")
@@ -133,7 +144,7 @@ def test_i_manifest(run):
     tars = sorted(run.glob("shards/[!c]*/*.tar"))
     for path in run.rglob("*"):
         os.utime(path, (time.time() - 10 * 86400,) * 2)
-    print(check(run))
+
     sweep(str(run))
     assert sorted(run.glob("shards/[!c]*/*.tar")) == tars
     assert [d.path.rpartition("/")[2] for d in check(run)] == ["manifest.json"]
@@ -154,14 +165,19 @@ def test_k_child(tmp_path):
 
 def test_l_other_run_starting(run, tmp_path):
     (tmp_path / "other").mkdir()
-    (tmp_path / "other/run.json").write_bytes(record_in(run).model_copy(update={"recipe": "other", "state": "running"}).to_bytes())
+    (tmp_path / "other/run.json").write_bytes(
+        record_in(run).model_copy(update={"recipe": "other", "state": "running"}).to_bytes()
+    )
     with pytest.raises(RecipeError):
         copy_run(str(run), str(tmp_path / "other"))
 
 
 def test_m_earlier_recipe(finished, run):
     recipe = finished[0]
-    assert main(["run", str(recipe), "--out", str(run), "--runner", "in-process", "--set", "decode_images.side_px=40"]) == 0
+    assert (
+        main(["run", str(recipe), "--out", str(run), "--runner", "in-process", "--set", "decode_images.side_px=40"])
+        == 0
+    )
     part = sorted(run.glob("pool/text_rules-*/data/*"))[1]
     os.truncate(part, 20)
     drop_damaged(str(run), verify_run(str(run), verify_shards))
