@@ -51,6 +51,11 @@ def erase_pool(store: Store, keys: pl.Series, number: int) -> PoolErasure:
     return erasure
 
 
+def was_erased_from(path: str) -> bool:
+    """Whether a file of the pool was written anew by a removal, so that it holds fewer rows than were measured."""
+    return _MARK in PurePosixPath(path).stem
+
+
 class _PhaseErasure:
     """One phase. New files are written first, then the commits are put in place, then the old files are deleted."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -17,6 +18,8 @@ from curation.removals.matcher import Matcher
 from curation.storage.layout import SOURCE_WORKSPACE, removed_rows_path
 from curation.storage.store import Store
 from schemas.records import Removal
+
+logger = logging.getLogger(__name__)
 
 REMOVED = "removed"
 """The rule that rejects removed rows."""
@@ -70,13 +73,16 @@ def removed_rows(store: Store, source: Source, index: SourceIndex, removals: tup
         return RemovedRows()
     path = removed_rows_path(digest("removed", index.fingerprint, [removal.number for removal in removals]))
     if store.exists(path):
-        with store.open_read(path) as file:
-            table = pq.read_table(file)
-        return RemovedRows(table["row"].to_numpy(), table["number"].to_numpy())
+        try:
+            with store.open_read(path) as file:
+                table = pq.read_table(file, page_checksum_verification=True)
+            return RemovedRows(table["row"].to_numpy(), table["number"].to_numpy())
+        except (OSError, ValueError, KeyError) as error:
+            logger.warning("%s: cannot be used (%s): the rows are looked for again", store.locate(path), error)
     found = _search(store, source, index, Matcher(removals))
     table = pa.table({"row": pa.array(found.rows, pa.int64()), "number": pa.array(found.numbers, pa.int32())})
     with store.open_write(path) as file:
-        pq.write_table(table, file)
+        pq.write_table(table, file, write_page_checksum=True)
     return found
 
 

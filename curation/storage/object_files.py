@@ -175,9 +175,14 @@ class ObjectFiles:
             self._ask(path, self._fs.rm_file)
 
     def delete_folder(self, folder: str) -> None:
-        """Removes a folder with all that is in it; none is no error."""
-        with contextlib.suppress(FileNotFoundError):
-            self._ask(folder, lambda place: self._fs.rm(place.rstrip("/"), recursive=True))
+        """Removes a folder with all that is in it; none is no error.
+
+        File by file: s3fs is silent of those that S3 did not delete of many, and fsspec takes `[` and `*` for patterns.
+        """
+        found = self._ask(folder, lambda place: self._fs.find(place.rstrip("/")))
+        start = len(self._place("").rstrip("/")) + 1
+        with ThreadPoolExecutor(_CONNECTIONS, "delete") as threads:
+            list(threads.map(self.delete, [str(name)[start:] for name in found]))
 
     @contextlib.contextmanager
     def open_write(self, path: str) -> Iterator[IO[bytes]]:

@@ -58,7 +58,8 @@ class Store:
         return isinstance(self.fs, LocalFileSystem)
 
     def child(self, folder: str) -> Store:
-        """The store of a folder below this one."""
+        """The store of a folder below this one. Raises CorruptionError for one that is not below it."""
+        require_inside(folder, self.url)
         return Store(f"{self.url}/{folder}")
 
     def locate(self, path: str) -> str:

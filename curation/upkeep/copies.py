@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
 from curation.errors import CorruptionError, RecipeError
 from curation.storage.hashing import HashingReader, HashingWriter
-from curation.storage.layout import RECIPE, RUN_RECORD
+from curation.storage.layout import RECIPE, REMOVALS, RUN_RECORD
 from curation.storage.probe import check_store
 from curation.storage.store import Store
 from curation.storage.store_failures import patiently
@@ -59,21 +59,53 @@ def copy_run(source: str, target: str, *, threads: int = _THREADS) -> Copied:
     if to.url == of.url or to.url.startswith(of.url + "/"):
         raise RecipeError(f"{target}: lies in the folder that is to be copied; name another one")
     check_store(to, single_writer=True)
+    # Before the rest: a run that goes on must not be said to have come further than what is copied of it.
+    last = {path: document for path in _LAST if (document := of.read_many([path])[0]) is not None}
     inventory = take_inventory(of)
-    if inventory.unreadable:
-        raise CorruptionError(next(iter(inventory.unreadable.values())))
-    _refuse_others(inventory, to)
+    _refuse_damaged(inventory, of)
+    there = take_inventory(to)
+    _refuse_others(inventory, to, there)
     copied = Copied(left_out=[path for path in inventory.files if _stays(inventory, path)])
-    copier = _Copier(of, to, inventory, copied)
+    copier = _Copier(of, to, inventory, copied, last)
+    *groups, record = _in_order(inventory, last)
     with ThreadPoolExecutor(threads, "copy") as pool:
-        for paths in _in_order(inventory):
+        # Somebody may have asked since that rows of it be removed.
+        list(pool.map(to.delete, _stale(inventory, there)))
+        for paths in groups:
             for copy in [pool.submit(copier.copy, path) for path in paths]:
                 copied.there += not copy.result()
+    _refuse_removals(inventory, of, to)
+    copied.there += sum(not copier.copy(path) for path in record)
     return copied
 
 
-def _refuse_others(inventory: Inventory, to: Store) -> None:
-    there = take_inventory(to)
+def _refuse_damaged(inventory: Inventory, of: Store) -> None:
+    if inventory.unreadable:
+        raise CorruptionError(next(iter(inventory.unreadable.values())))
+    for path in inventory.named:
+        if path not in inventory.files:
+            raise CorruptionError(
+                f"{of.locate(path)}: was committed but is gone; `curation verify --repair` lets the next run make it again"
+            )
+
+
+def _stale(inventory: Inventory, there: Inventory) -> list[str]:
+    """What an earlier copy has left in the target that is no longer of the run, or was not finished."""
+    kept = inventory.files.keys() - set(inventory.orphans)
+    return sorted({*there.orphans, *there.of_kind("source")} - kept)
+
+
+def _refuse_removals(inventory: Inventory, of: Store, to: Store) -> None:
+    if any(f"{REMOVALS}/{name}" not in inventory.files for name in of.list(REMOVALS)):
+        raise RecipeError(
+            f"{of.url}: rows were removed while it was copied, and {to.url} still holds them; delete that folder, and "
+            "copy again"
+        )
+
+
+def _refuse_others(inventory: Inventory, to: Store, there: Inventory) -> None:
+    if RUN_RECORD in there.files and inventory.commits and not there.commits:
+        raise RecipeError(f"{to.url}: another run has begun there; name an empty folder")
     for path, commit in there.commits.items():
         if path not in inventory.commits or inventory.commits[path].document != commit.document:
             raise RecipeError(
@@ -87,7 +119,7 @@ def _stays(inventory: Inventory, path: str) -> bool:
     return kind_of(path) in ("foreign", "unfinished", "probe", "workspace") or path in inventory.orphans
 
 
-def _in_order(inventory: Inventory) -> Sequence[Sequence[str]]:
+def _in_order(inventory: Inventory, last: Iterable[str]) -> Sequence[Sequence[str]]:
     """Groups of files, each copied when all of the one before are there."""
     orphans = set(inventory.orphans)
     data = [path for path in inventory.of_kind("data", "source", "metrics", "delivery") if path not in orphans]
@@ -101,7 +133,7 @@ def _in_order(inventory: Inventory) -> Sequence[Sequence[str]]:
         manifests,
         # Their times tell the order of the versions.
         *[[path] for path in sorted(records, key=lambda path: inventory.files[path].modified) if "recipes/" in path],
-        *[[path] for path in _LAST if path in inventory.files],
+        *[[path] for path in last],
     ]
 
 
@@ -111,6 +143,7 @@ class _Copier:
     target: Store
     inventory: Inventory
     copied: Copied
+    last: Mapping[str, bytes]
     counting: Lock = field(default_factory=Lock)
 
     def copy(self, path: str) -> bool:
@@ -133,7 +166,7 @@ class _Copier:
         return True
 
     def _write(self, path: str) -> bool:
-        document = self.source.read_bytes(path)
+        document = self.last[path] if path in self.last else self.source.read_bytes(path)
         if list(self.target.read_many([path])) == [document]:
             return False
         self.target.write_bytes(path, document)

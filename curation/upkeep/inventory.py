@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from curation.errors import CorruptionError
@@ -73,7 +75,7 @@ class Inventory:
     """All of a folder at one moment. The files are listed before the commits are read.
 
     Attributes:
-        files: By path.
+        files: By path. One that a commit names and that is not among them is missing.
         commits: Those that can be read, by path.
         unreadable: What is wrong with the others, by path.
         named: Which commits name a file, by its path.
@@ -88,7 +90,7 @@ class Inventory:
         """Paths of the files of some kinds, in order."""
         return [path for path in self.files if kind_of(path) in kinds]
 
-    @property
+    @cached_property
     def deliveries(self) -> list[str]:
         """Folders of deliveries of which anything is committed."""
         return sorted({commit.folder for commit in self.commits.values() if commit.place == "shards"})
@@ -106,8 +108,13 @@ class Inventory:
         if kind == "delivery":
             return path.rpartition("/")[0] not in self.deliveries and not self._has_unreadable(path)
         if kind == "data":
-            return path not in self.named and not self._has_unreadable(path)
+            return path not in self.named and not self._has_unreadable(path) and not self._is_delivered(path)
         return kind in ("unfinished", "probe")
+
+    def _is_delivered(self, path: str) -> bool:
+        """Whether it lies in a finished delivery: its manifest may list what has lost its commit."""
+        folder = path.rpartition("/")[0]
+        return f"{folder}/{MANIFEST_PATH}" in self.files and folder in self.deliveries
 
     def _has_unreadable(self, path: str) -> bool:
         place, name = path.split("/")[:2]
@@ -136,7 +143,17 @@ def take_inventory(store: Store) -> Inventory:
         commits[path] = found
         for name, _ in found.files:
             named[name].append(found)
-    return Inventory(files, commits, unreadable, named)
+    files |= _written_since(store, [name for name in named if name not in files])
+    return Inventory(dict(sorted(files.items())), commits, unreadable, named)
+
+
+def _written_since(store: Store, paths: Sequence[str]) -> dict[str, StoredFile]:
+    """Files that were committed while the folder was listed, after the place had been passed where they lie."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError, CorruptionError):
+            found[path] = StoredFile(path, store.size(path), store.modified(path))
+    return found
 
 
 def commit_place(path: str) -> Place | None:

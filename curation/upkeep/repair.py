@@ -114,11 +114,11 @@ class _Going:
             self._manifests.update((f"{folder}/{MANIFEST_PATH}", f"{folder}/sizes.json"))
 
     def _add_later_phases(self, phase: str, part: int) -> None:
-        # Of a phase of an earlier recipe it cannot be told what came behind it.
-        later = self._phases[self._phases.index(phase) + 1 :] if phase in self._phases else None
+        before = self._phases[: self._phases.index(phase) + 1] if phase in self._phases else self._phases
         for path, commit in self._inventory.commits.items():
             of_part = isinstance(commit.commit, PartCommit) and commit.commit.part == part
-            if of_part and (commit.folder in later if later is not None else commit.folder not in self._phases):
+            # Of a phase of an earlier recipe it cannot be told what it came behind.
+            if of_part and commit.folder not in before:
                 self._commits.add(path)
 
 

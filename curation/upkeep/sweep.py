@@ -58,13 +58,17 @@ def sweep(
     """
     store, record = open_run(folder)
     Removals(store).check_finished()
-    before = (now or datetime.now(UTC)) - older_than
+    now = now or datetime.now(UTC)
     seen = take_inventory(store)
     # Once more, so that commits count that were made while files were listed.
     again = take_inventory(store)
     loose = sorted({*again.orphans, *again.of_kind("workspace")} & {*seen.orphans, *seen.of_kind("workspace")})
     ages = _ages(again, loose)
-    held = set() if idle or record.state != "running" else {path for path in loose if _may_be_used(path)}
+    # A run may have begun, or ended, since.
+    running = not idle and "running" in (record.state, open_run(folder)[1].state)
+    # What is younger than a day may be about to be committed, whatever age was asked for.
+    before = now - (max(older_than, DAY) if running else older_than)
+    held = {path for path in loose if running and (_may_be_used(path) or before <= ages[path] < now - older_than)}
     old = [path for path in loose if path not in held and ages[path] < before]
     uploads = [upload for upload in store.unfinished_uploads() if upload.begun < before]
     if not dry_run:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from curation.errors import CorruptionError
+from curation.removals.erase_pool import was_erased_from
 from curation.storage.column_groups import read_columns
 from curation.storage.hashing import HashingReader
 from curation.storage.layout import (
@@ -80,6 +81,8 @@ def verify_run(folder: str, check_delivery: CheckDelivery, *, threads: int = 8) 
         threads: Files that are read at a time.
     """
     store = Store(folder)
+    # Before the rest: what a run that goes on finishes meanwhile is not looked for.
+    record = _record_of(store)
     inventory = take_inventory(store)
     stated = {path: record for commit in inventory.commits.values() for path, record in commit.files}
     finished = [name for name in inventory.deliveries if f"{name}/{MANIFEST_PATH}" in inventory.files]
@@ -96,7 +99,7 @@ def verify_run(folder: str, check_delivery: CheckDelivery, *, threads: int = 8) 
     for name in finished:
         lines = [*check_delivery(store.child(name), threads), *_check_manifest(store, inventory, name)]
         damages += [_damage_of(name, line) for line in lines]
-    damages += _check_records(store, inventory)
+    damages += _check_records(store, inventory, record)
     return Verification(
         inventory=inventory,
         files=len(stated),
@@ -152,7 +155,8 @@ def _check_counts(store: Store, found: CommitFile) -> Iterator[Damage]:
     commit = found.commit
     if isinstance(commit, PartCommit):
         counted = sum(file.rows - len(file.without) for file in commit.files)
-        if counted < commit.rows_in:
+        # Of what a removal took rows out of, it cannot be told how many it took.
+        if counted < commit.rows_in and not any(was_erased_from(file.path) for file in commit.files):
             yield Damage(found.path, f"its files hold {counted} rows of {commit.rows_in}")
         if not found.path.endswith(f"/{unit_name(commit.part)}.json"):
             yield Damage(found.path, f"is the commit of part {commit.part}")
@@ -182,35 +186,48 @@ def _check_manifest(store: Store, inventory: Inventory, folder: str) -> Iterator
         # The check of the delivery says so.
         return
     listed = {record.path: record for shard in manifest.shards for record in (shard.tar, shard.parquet)}
+    committed = {record.path for one in inventory.commits.values() if one.folder == folder for _, record in one.files}
+    for path in listed.keys() - committed:
+        yield f"{MANIFEST_PATH}: lists {path}, which no commit names"
     for commit in inventory.commits.values():
         for path, record in commit.files if commit.folder == folder else ():
             if listed.get(record.path) != record:
                 yield f"{path.rpartition('/')[2]}: the manifest does not list what was committed"
 
 
-def _check_records(store: Store, inventory: Inventory) -> Iterator[Damage]:
+def _record_of(store: Store) -> RunRecord | Damage:
+    try:
+        return read_record(store, RUN_RECORD, RunRecord)
+    except FileNotFoundError:
+        return Damage(RUN_RECORD, "missing")
+    except CorruptionError as error:
+        return Damage(RUN_RECORD, str(error))
+
+
+def _check_records(store: Store, inventory: Inventory, record: RunRecord | Damage) -> Iterator[Damage]:
     for number in _numbers(inventory, REMOVALS):
         yield from _unreadable(store, removal_path(number), Removal)
     for number in _numbers(inventory, REVISITS):
         yield from _unreadable(store, revisit_path(number), Revisit)
-    try:
-        record = read_record(store, RUN_RECORD, RunRecord)
-    except FileNotFoundError:
-        yield Damage(RUN_RECORD, "missing")
-    except CorruptionError as error:
-        yield Damage(RUN_RECORD, str(error))
+    if isinstance(record, Damage):
+        yield record
     else:
         yield from _missing_commits(inventory, record)
         yield from _gaps(inventory, record)
 
 
 def _numbers(inventory: Inventory, folder: str) -> Sequence[int]:
-    return record_numbers([path.rpartition("/")[2] for path in inventory.files if path.startswith(f"{folder}/")])
+    """All up to the last that is known of: they are given without gaps, and what is carried out was asked for."""
+    names = [path.rpartition("/")[2] for path in inventory.files if path.startswith(f"{folder}/")]
+    stems = [name.removesuffix("-erased.json").removesuffix("-ended.json") for name in names]
+    return range(1, 1 + max(record_numbers(stems), default=0))
 
 
 def _unreadable(store: Store, path: str, kind: type[Removal] | type[Revisit]) -> Iterator[Damage]:
     try:
         read_record(store, path, kind)
+    except FileNotFoundError:
+        yield Damage(path, "missing")
     except CorruptionError as error:
         yield Damage(path, str(error))
 

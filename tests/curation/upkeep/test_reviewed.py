@@ -1,0 +1,184 @@
+"""What a review proved wrong once: copies and checks of what changes meanwhile, and what removals leave behind."""
+
+import os
+import time
+from datetime import timedelta
+
+import pytest
+from picture_recipes import record_in, results_in
+
+from curation.errors import CorruptionError, RecipeError
+from curation.storage.store import Store
+from curation.upkeep import copies
+from curation.upkeep.copies import copy_run
+from curation.upkeep.repair import drop_damaged
+from curation.upkeep.sweep import sweep
+from curation.upkeep.verify import verify_run
+from jobs.cli import main
+from stages.deliver.validate import verify_shards
+
+
+def check(run):
+    return verify_run(str(run), verify_shards).damages
+
+
+def test_a_record_read_late(finished, run, tmp_path, monkeypatch):
+    whole = (run / "run.json").read_bytes()
+    record = record_in(run)
+    for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
+        path.unlink()
+    (run / "run.json").write_bytes(
+        record.model_copy(
+            update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
+        ).to_bytes()
+    )
+    copy = copies._Copier.copy
+
+    def going_on(self, path):
+        (run / "run.json").write_bytes(whole)
+        return copy(self, path)
+
+    monkeypatch.setattr(copies._Copier, "copy", going_on)
+    copy_run(str(run), str(tmp_path / "copy"))
+    assert check(tmp_path / "copy") == ()
+
+
+def test_b_missing(run, tmp_path):
+    sorted(run.glob("pool/fetch*/data/*"))[0].unlink()
+    with pytest.raises(CorruptionError):
+        copy_run(str(run), str(tmp_path / "copy"))
+
+
+def test_c_listing_race(run, tmp_path, monkeypatch):
+    below = Store.files_below
+    late = sorted(run.glob("ledger/[!c]*/*"))[0].relative_to(run).as_posix()
+
+    def listed_before(self, folder=""):
+        return [file for file in below(self, folder) if file.path != late or "copy" in self.url]
+
+    monkeypatch.setattr(Store, "files_below", listed_before)
+    copy_run(str(run), str(tmp_path / "copy"))
+    assert check(tmp_path / "copy") == ()
+
+
+def test_d_removal_between(run, tmp_path, monkeypatch):
+    target = tmp_path / "copy"
+    copy = copies._Copier.copy
+
+    def breaking_off(self, path):
+        if path in self.inventory.commits:
+            raise KeyboardInterrupt
+        return copy(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(copies._Copier, "copy", breaking_off)
+        with pytest.raises(KeyboardInterrupt):
+            copy_run(str(run), str(target))
+    from curation.ledger.open_run import open_ledger
+
+    key = open_ledger(str(run)).collect()["key"][0]
+    (tmp_path / "keys.txt").write_text(key + "\n")
+    assert main(["remove", str(run), "--keys", str(tmp_path / "keys.txt")]) == 0
+    copy_run(str(run), str(target))
+    assert verify_run(str(target), verify_shards).orphans == ()
+
+
+def test_f_verify_late_record(run, monkeypatch):
+    whole = (run / "run.json").read_bytes()
+    record = record_in(run)
+    for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
+        path.unlink()
+    (run / "run.json").write_bytes(
+        record.model_copy(
+            update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
+        ).to_bytes()
+    )
+    from curation.upkeep import verify
+
+    take = verify.take_inventory
+
+    def going_on(store):
+        found = take(store)
+        (run / "run.json").write_bytes(whole)
+        return found
+
+    monkeypatch.setattr(verify, "take_inventory", going_on)
+    assert check(run) == ()
+
+
+def removed(run, tmp_path):
+    from curation.ledger.open_run import open_ledger
+
+    for n in (0, 1):
+        key = open_ledger(str(run)).collect()["key"][n]
+        (tmp_path / "keys.txt").write_text(key + "\n")
+        assert main(["remove", str(run), "--keys", str(tmp_path / "keys.txt")]) == 0
+
+
+def test_g_gap(run, tmp_path):
+    removed(run, tmp_path)
+    for n in (1, 2):
+        path = run / f"removals/0000000{n}.json"
+        content = path.read_bytes()
+        path.unlink()
+        assert [d.path for d in check(run)] == [f"removals/0000000{n}.json"]
+        path.write_bytes(content)
+
+
+def test_h_rows(run, tmp_path, again):
+    removed(run, tmp_path)
+    assert again(run) == 0
+    path = max(run.glob("removals/rows-*.parquet"), key=lambda p: p.stat().st_mtime_ns)
+    results = results_in(run)
+    whole = path.read_bytes()
+    for damaged in [whole[:100], whole[:50] + bytes([whole[50] ^ 1]) + whole[51:]]:
+        path.write_bytes(damaged)
+        assert again(run) == 0
+        assert results_in(run) == results
+
+
+def test_i_manifest(run):
+    record = record_in(run)
+    (run / "run.json").write_bytes(record.model_copy(update={"shards": None, "ledger": None, "items": ()}).to_bytes())
+    sorted(run.glob("shards/commits-*/*"))[1].unlink()
+    tars = sorted(run.glob("shards/[!c]*/*.tar"))
+    for path in run.rglob("*"):
+        os.utime(path, (time.time() - 10 * 86400,) * 2)
+
+    sweep(str(run))
+    assert sorted(run.glob("shards/[!c]*/*.tar")) == tars
+    assert [d.path.rpartition("/")[2] for d in check(run)] == ["manifest.json"]
+
+
+def test_j_running(run):
+    (run / "run.json").write_bytes(record_in(run).model_copy(update={"state": "running"}).to_bytes())
+    path = next(run.glob("pool/*/data")) / "00000000-x.parquet"
+    path.write_bytes(b"x")
+    sweep(str(run), timedelta(0))
+    assert path.exists()
+
+
+def test_k_child(tmp_path):
+    with pytest.raises(CorruptionError):
+        Store(str(tmp_path)).child("../x")
+
+
+def test_l_other_run_starting(run, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/run.json").write_bytes(
+        record_in(run).model_copy(update={"recipe": "other", "state": "running"}).to_bytes()
+    )
+    with pytest.raises(RecipeError):
+        copy_run(str(run), str(tmp_path / "other"))
+
+
+def test_m_earlier_recipe(finished, run):
+    recipe = finished[0]
+    assert (
+        main(["run", str(recipe), "--out", str(run), "--runner", "in-process", "--set", "decode_images.side_px=40"])
+        == 0
+    )
+    part = sorted(run.glob("pool/text_rules-*/data/*"))[1]
+    os.truncate(part, 20)
+    drop_damaged(str(run), verify_run(str(run), verify_shards))
+    assert len(list(run.glob("pool/fetch*/commits-*/00000001.json"))) == 0
