@@ -11,6 +11,7 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import count_ends
 from curation.engine.stage_chain import END_COLUMNS
+from curation.errors import CorruptionError
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.column_groups import write_columns
 from curation.storage.layout import UnitsLayout, ledger_file
@@ -61,6 +62,7 @@ class LedgerOperator(Operator):
             alive = ends.alive
             known = self._alive_values(item, part, alive)
             if isinstance(item, MeasuredItem):
+                self._check_keys(item, values, known)
                 ends.set_aside(alive, known["row"].to_numpy(), item.layout.name)
             ends.add(known, item)
             values = self._with_columns(values, item, known)
@@ -70,8 +72,17 @@ class LedgerOperator(Operator):
 
     def _alive_values(self, item: MeasuredItem | DecidedItem, part: int, alive: np.ndarray) -> pa.Table:
         wanted = _scalars(item)
-        marks = ["reason", "detail"] if isinstance(item, DecidedItem) else list(END_COLUMNS)
+        marks = ["reason", "detail"] if isinstance(item, DecidedItem) else ["key", *END_COLUMNS]
         return self._lineage.ends(item, part, alive, [*wanted, *marks])
+
+    def _check_keys(self, item: MeasuredItem, values: pa.Table, known: pa.Table) -> None:
+        """Raises CorruptionError where a row was measured as another: the source was written anew while it was read."""
+        places = np.searchsorted(values["row"].to_numpy(), known["row"].to_numpy())
+        if not known["key"].combine_chunks().equals(values["key"].take(pa.array(places, pa.int64())).combine_chunks()):
+            raise CorruptionError(
+                f"{self._lineage.store.locate(item.layout.folder)}: rows were measured of another state of the source, "
+                "which changed while it was read; run again, and if this is said once more, delete the folder first"
+            )
 
     def _with_columns(self, values: pa.Table, item: MeasuredItem | DecidedItem, known: pa.Table) -> pa.Table:
         wanted = [name for name in _scalars(item) if name not in values.column_names]

@@ -85,7 +85,8 @@ def _refuse_damaged(inventory: Inventory, of: Store) -> None:
     for path in inventory.named:
         if path not in inventory.files:
             raise CorruptionError(
-                f"{of.locate(path)}: was committed but is gone; `curation verify --repair` lets the next run make it again"
+                f"{of.locate(path)}: was committed but is gone; `curation verify --repair` lets the next run make it "
+                "again"
             )
 
 

@@ -1,6 +1,7 @@
 """A source that has grown, or changed, is measured where it is new, and comes to what a run from scratch comes to."""
 
 import random
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from toy_steps import CATALOGUE, MeasureText
 from curation.catalogue import Catalogue
 from curation.contracts.stage import StageSpec
 from curation.engine.whatif import what_if
-from curation.errors import RecipeError
+from curation.errors import CorruptionError, RecipeError
 from curation.ledger.open_run import open_run
 from curation.recipe.load import parse_recipe
 from stages.sources.url_table import UrlTable
@@ -218,3 +219,37 @@ def test_every_version_is_as_from_scratch_when_source_and_settings_change_at_ran
         assert measured == sorted(place for place, number in there - seen)
         seen |= there
         assert_as_from_scratch(tmp_path, lists, result, *overrides, fresh=f"fresh{step}")
+
+
+def test_no_row_gets_the_values_of_another_when_a_file_is_written_anew_while_it_is_read(tmp_path, lists):
+    before = [row(number) for number in range(20)]
+    write(lists / "a.parquet", before)
+
+    class Meanwhile:
+        def item_started(self, item):
+            if item.name == "draw-develop":
+                write(lists / "a.parquet", before[::-1])
+
+        def unit_done(self, report):
+            pass
+
+        def item_ended(self, seconds):
+            pass
+
+    def ran(listener=None):
+        text = RECIPE.replace("PATH", str(lists)).replace("LOG", str(tmp_path))
+        return execute(tmp_path / "out", text=text, catalogue=TABLES, listener=listener)
+
+    def check(result):
+        ledger = ledger_of(tmp_path / "out", result)
+        assert ledger["text_words"].to_list() == [len(caption.split()) for caption in ledger["caption"]]
+
+    with pytest.raises(CorruptionError, match="changed while it was read"):
+        ran(Meanwhile())
+    check(ran())
+    # What was measured of the other state under the name of this one is found, and goes.
+    write(lists / "a.parquet", before)
+    with pytest.raises(CorruptionError, match="changed while it was read") as caught:
+        ran()
+    shutil.rmtree(str(caught.value).partition(":")[0])
+    check(ran())
