@@ -43,7 +43,8 @@ def _entry(entries: Any, name: str) -> int | None:
     known = [entry if isinstance(entry, dict) else {} for entry in entries]
     fields = [[entry.get(field) for entry in known] for field in ("name", "kind", "column")]
     # A step without a name is called by its kind, so it comes before one of that kind with another name.
-    for called in (fields[0], _names_in(entries), *fields[1:]):
+    called: list[Any]
+    for called in (fields[0], _names_in(entries), fields[1], fields[2]):
         if name in called:
             return called.index(name)
     return None
