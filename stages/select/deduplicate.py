@@ -85,8 +85,8 @@ class DeduplicateConfig(StepConfig):
     """What counts as a copy, and which copy is kept.
 
     Rows of the same key, which are the same pair given twice, are always copies. With `exact: false` and
-    `perceptual: null` they alone are, and it adds no column: another `deduplicate` may follow. With `prefer: [first]` it
-    reads none either, so that it can stand before anything is fetched.
+    `perceptual: null` they alone are, and it adds no column: another `deduplicate` may follow. With `prefer: [first]`
+    it reads none either, so that it can stand before anything is fetched.
 
     Attributes:
         exact: What makes rows copies by being equal: `image`, the bytes; `url`, the address in its normal spelling;
