@@ -40,10 +40,13 @@ def _entry(entries: Any, name: str) -> int | None:
         return None
     if name.isdigit() and int(name) < len(entries):
         return int(name)
-    for field in ("name", "kind", "column"):
-        for index, entry in enumerate(entries):
-            if isinstance(entry, dict) and entry.get(field) == name:
-                return index
+    known = [entry if isinstance(entry, dict) else {} for entry in entries]
+    fields = [[entry.get(field) for entry in known] for field in ("name", "kind", "column")]
+    # A step without a name is called by its kind, so it comes before one of that kind with another name.
+    called: list[Any]
+    for called in (fields[0], _names_in(entries), fields[1], fields[2]):
+        if name in called:
+            return called.index(name)
     return None
 
 

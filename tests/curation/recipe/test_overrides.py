@@ -37,6 +37,7 @@ def changed_at(values, *path):
         ("name=other", ("name",), "other"),
         ("text_rules.min_words=5", ("steps", 0, "min_words"), 5),
         ("text_rules.max_words=null", ("steps", 0, "max_words"), None),
+        ("select.rules=[]", ("steps", 2, "rules"), []),
         ("by_score.rules.0.min=1e-3", ("steps", 1, "rules", 0, "min"), 0.001),
         ("by_score.rules.clip_score.min=0.5", ("steps", 1, "rules", 0, "min"), 0.5),
         ("steps.1.rules.0.min=0.5", ("steps", 1, "rules", 0, "min"), 0.5),
@@ -47,7 +48,6 @@ def changed_at(values, *path):
         ("run.placement.fetch=near", ("run", "placement"), {"fetch": "near"}),
         (" name =x", ("name",), "x"),
         ("name=", ("name",), None),
-        ("select.rules=[]", ("steps", 1, "rules"), []),
     ],
 )
 def test_the_value_is_replaced_when_the_path_leads_to_it(override, path, value):
