@@ -88,7 +88,7 @@ def named_files(names: Sequence[str], here: Path) -> dict[str, Path]:
 
 
 def recipe_place(recipe: str) -> str:
-    """Where in the package a recipe lies, whose file keeps its name; without a URL's query, which may be a signature."""
+    """Where in the package a recipe lies, whose file keeps its name; without a URL's query: it may hold a signature."""
     path = urlsplit(recipe).path if "://" in recipe else recipe
     return f"{RECIPE_FOLDER}/{PurePosixPath(path).name or 'recipe.yaml'}"
 
