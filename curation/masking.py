@@ -31,7 +31,7 @@ _NAME = re.compile(rf"(?:^(?:pg|ssh)?|[_.-])(?:{_NAMES})$", re.IGNORECASE)
 """Names of settings and environment variables that hold a secret; `max_new_tokens` is none."""
 
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|\Z))([^\s@'\"]{1,1000}+)(?=@)")
-"""What follows the colon is no port. AWS's secrets hold slashes, so it ends with an @, wherever that is, but not too far:
+"""What follows the colon is no port. AWS's secrets hold slashes, so it ends with an @, wherever it is, but not too far:
 texts that somebody else made must not keep anybody busy."""
 _SIGNATURE = re.compile(rf"(?i)([?&;](?:[\w.-]*[_.-])?(?:{_NAMES})=)([^&#;\s'\"<>]+)")
 
