@@ -8,6 +8,7 @@ stays.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 
@@ -25,11 +27,12 @@ _NAMES = (
     r"secret[_-]?key|storage[_-]?key|account[_-]?key|private[_-]?key|shared[_-]?key|"
     r"sas(?:[_-]token)?|auth|authorization|cookie|connection[_-]?string"
 )
-_NAME = re.compile(rf"(?:^|[_.-])(?:{_NAMES})$", re.IGNORECASE)
+_NAME = re.compile(rf"(?:^(?:pg|ssh)?|[_.-])(?:{_NAMES})$", re.IGNORECASE)
 """Names of settings and environment variables that hold a secret; `max_new_tokens` is none."""
 
-_USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|\Z))([^\s@'\"]+)(?=@)")
-"""What follows the colon is no port. AWS's secrets hold slashes, so it ends with an @, wherever that is."""
+_USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#]|\Z))([^\s@'\"]{1,1000}+)(?=@)")
+"""What follows the colon is no port. AWS's secrets hold slashes, so it ends with an @, wherever it is, but not too far:
+texts that somebody else made must not keep anybody busy."""
 _SIGNATURE = re.compile(rf"(?i)([?&;](?:[\w.-]*[_.-])?(?:{_NAMES})=)([^&#;\s'\"<>]+)")
 
 _IN_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -39,7 +42,7 @@ _IN_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), MASK),
     (re.compile(r"\b(?:hf_|gh[opsru]_|github_pat_|glpat-|xox[abpr]-|sk-)[\w-]{16,}"), MASK),
     (re.compile(r"\bAIza[\w-]{35}"), MASK),
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), MASK),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
 )
 """What is a secret wherever it stands."""
@@ -47,6 +50,11 @@ _IN_SETTINGS: tuple[tuple[re.Pattern[str], str], ...] = (
 _IN_MESSAGES: tuple[tuple[re.Pattern[str], str], ...] = (
     *_IN_SETTINGS,
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/-]{8,}=*"), rf"\g<1>\g<2>{MASK}"),
+    # A line of headers or of YAML.
+    (
+        re.compile(rf"(?im)^(\s*(?:[a-z0-9-]+-)?(?:{_NAMES}):[ \t]+)(?!bearer\s|basic\s|[*'\"{{\[])\S.*"),
+        rf"\g<1>{MASK}",
+    ),
     # `'secret': 'x'`, `AWS_SECRET_ACCESS_KEY=x`. In the condition of a recipe such a thing compares a column.
     (
         re.compile(rf"(?i)((?<![a-z0-9])(?:{_NAMES})['\"]?\s*[:=]\s*)(['\"])(?:(?!\2).)+\2"),
@@ -80,6 +88,7 @@ _PLAIN_OPTIONS = frozenset(
 _MIN_CHARS = {"settings": 6, "environment": 8}
 """A shorter value would be found in innocent texts everywhere."""
 _known: set[str] = set()
+_named: set[str] = set()
 
 
 @cache
@@ -93,6 +102,14 @@ def remember(values: Iterable[str]) -> None:
     _known.update(value for value in values if len(value) >= _MIN_CHARS["settings"])
 
 
+def remember_named(values: Iterable[str]) -> None:
+    """From now on these values are masked in messages of this process, whatever their variables are called.
+
+    Not in settings: what is passed by name may be a region or an endpoint, which a saved recipe needs.
+    """
+    _named.update(value for value in values if len(value) >= _MIN_CHARS["environment"])
+
+
 def known_values() -> tuple[str, ...]:
     """What `remember` was told, for the processes that this one starts."""
     return tuple(sorted(_known))
@@ -100,12 +117,17 @@ def known_values() -> tuple[str, ...]:
 
 def mask(text: str) -> str:
     """A message with `***` in place of every secret in it."""
-    return _replaced(text, _IN_MESSAGES)
+    return _replaced(text, _IN_MESSAGES, _named)
 
 
 def masked(settings: Any) -> Any:
     """JSON values of settings, such as a resolved recipe, with `***` in place of every secret in them."""
     return _masked(settings, inside_options=False)
+
+
+def holds_secret(settings: Any) -> bool:
+    """Whether `masked` would take something out of settings."""
+    return any(_secrets_of(settings, inside_options=False))
 
 
 def was_masked(value: str) -> bool:
@@ -118,12 +140,20 @@ def remember_settings(settings: Any) -> None:
     remember(_secrets_of(settings, inside_options=False))
 
 
-def _replaced(text: str, forms: Iterable[tuple[re.Pattern[str], str]]) -> str:
-    for value in sorted(_known | _secrets_of_environment(), key=len, reverse=True):
-        text = text.replace(value, MASK)
+def _replaced(text: str, forms: Iterable[tuple[re.Pattern[str], str]], more: Iterable[str] = ()) -> str:
+    values = _known.union(_secrets_of_environment(), more)
+    for spelling in sorted({spelling for value in values for spelling in _spellings(value)}, key=len, reverse=True):
+        text = text.replace(spelling, MASK)
     for pattern, replacement in forms:
         text = pattern.sub(replacement, text)
     return text
+
+
+@cache
+def _spellings(value: str) -> tuple[str, ...]:
+    """A value as it is, and as it stands in a URL, in Python's representation of a text and in JSON."""
+    quoted = (quote(value), quote(value, safe=""), quote_plus(value))
+    return (value, *quoted, repr(value)[1:-1], repr(f"'{value}")[2:-1], json.dumps(value)[1:-1])
 
 
 def mask_process() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from pathspec import GitIgnoreSpec
 
@@ -18,7 +19,10 @@ _NEVER = GitIgnoreSpec.from_lines(
     [
         *(".git", ".venv*/", "venv/", "/runs/", "__pycache__/", "*.pyc", ".*_cache/", ".hypothesis/", "*.egg-info/"),
         # What holds secrets by custom: a package lies on every node's disk.
-        *(".env", ".env.*", ".netrc", "*.pem", "*.key", ".aws/", ".ssh/"),
+        *(".env", ".env.*", ".envrc", ".netrc", ".pgpass", ".pypirc", ".npmrc", ".git-credentials", ".htpasswd"),
+        *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
+        *(".aws/", ".azure/", ".boto", ".docker/", ".gnupg/", ".kube/", ".ray/", ".s3cfg", ".s3cmd", ".ssh/"),
+        *("credentials.json", "service-account*.json", "service_account*.json", "application_default_credentials.json"),
     ]
 )
 _LISTS = (".gitignore", ".rayignore")
@@ -84,8 +88,9 @@ def named_files(names: Sequence[str], here: Path) -> dict[str, Path]:
 
 
 def recipe_place(recipe: str) -> str:
-    """Where in the package a recipe lies, whose file keeps its name."""
-    return f"{RECIPE_FOLDER}/{PurePosixPath(recipe).name}"
+    """Where in the package a recipe lies, whose file keeps its name; without a URL's query: it may hold a signature."""
+    path = urlsplit(recipe).path if "://" in recipe else recipe
+    return f"{RECIPE_FOLDER}/{PurePosixPath(path).name or 'recipe.yaml'}"
 
 
 def write_package(archive: Path, files: Mapping[str, Path], texts: Mapping[str, str]) -> None:

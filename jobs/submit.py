@@ -10,7 +10,7 @@ import secrets
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ import fsspec
 
 from curation.engine.revisits import check_request
 from curation.errors import RecipeError
+from curation.masking import holds_secret, is_secret_name, mask, masked, remember_named
 from curation.plan.checks import plan_from_afar
 from curation.recipe.load import parse_recipe
+from curation.recipe.yaml_document import parse_yaml
 from curation.runtime.secret_names import secret_values
 from jobs import curate, evaluate, train
 from jobs.as_job import add_secret_argument
@@ -94,10 +96,13 @@ def submit_command(args: Namespace) -> int:
     kind = _KINDS[args.job]
     submission = kind.check(args.passed)
     values = secret_values(args.secrets)
+    remember_named(values.values())
+    arguments = _arguments(args, submission)
+    _check_no_secret(arguments, submission)
     files = _files(args)
     server = job_server(args.address)
     name = f"{_slug(submission.name)}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    arguments = [*_arguments(args, submission), *(word for secret in args.secrets for word in ("--secret", secret))]
+    arguments += [word for secret in args.secrets for word in ("--secret", secret)]
     entrypoint = shlex.join(["python", "-m", kind.module, *arguments])
     texts = {recipe_place(path): text for path, text in submission.local.items()}
     with TemporaryDirectory() as folder:
@@ -107,6 +112,22 @@ def submit_command(args: Namespace) -> int:
         server.submit(name, entrypoint, package, secrets=values, metadata=submission.metadata(args.job))
     sys.stderr.write(f"submitted {name} to {server.address} ({told})\n")
     return _followed(server, name, args) if args.wait else _left_alone(server, name, as_json=args.json)
+
+
+def _check_no_secret(arguments: Sequence[str], submission: Submission) -> None:
+    """The job server shows arguments to everybody, and what travels lies on every node's disk."""
+    words = (*arguments, submission.name, submission.out)
+    if any(masked(word) != word or ("=" in word and is_secret_name(word.partition("=")[0])) for word in words):
+        raise RecipeError(
+            "an argument holds a secret, which the cluster would show with the job; leave it to the environment, and "
+            "name the variable with --secret"
+        )
+    for origin, text in submission.local.items():
+        if holds_secret(parse_yaml(text, origin).values):
+            sys.stderr.write(
+                f"{mask(origin)} holds a secret, which will lie on the cluster's disks; better leave it to the "
+                "environment, and name the variable with --secret\n"
+            )
 
 
 def _files(args: Namespace) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import copy
 import re
 import shlex
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def test_health_variables_are_known_to_ray_when_a_head_starts(cluster):
 
 
 def test_project_is_installed_where_ray_runs_when_machines_are_set_up(machines):
-    (mounted,) = machines["file_mounts"]
+    (mounted,) = [there for there, here in machines["file_mounts"].items() if here == "."]
     environment = "~/curation-env"
 
     assert machines["setup_commands"][-1].endswith(f" {mounted}")
@@ -145,3 +146,27 @@ def test_nobody_gets_in_without_the_token_when_the_cluster_is_up(cluster, launch
     assert cluster["file_mounts"]["/home/ray/.ray/auth_token"] == "~/.ray/auth_token"
     assert "--dashboard-host=127.0.0.1" in start.split()
     assert any("ray start --address=$RAY_HEAD_IP:6379" in command for command in prepared["worker_start_ray_commands"])
+
+
+@pytest.mark.parametrize("file", ["cluster.yaml", "cluster-local.yaml"])
+def test_secrets_of_the_project_stay_and_keys_of_the_cluster_travel_when_nodes_are_set_up(file):
+    config = yaml.safe_load((ROOT / file).read_text())
+    left_out = config["rsync_exclude"]
+    keys = ["ray-autoscaler_1_us-west-2.pem", "id_ed25519", "ray_bootstrap_key.pem", "auth_token"]
+
+    assert {".env", ".aws", ".git", ".ssh", ".netrc"} <= set(left_out)
+    assert not [key for key in keys if any(fnmatch(key, pattern) for pattern in left_out)]
+
+
+def test_everybody_is_asked_for_the_token_when_machines_of_ones_own_start(machines):
+    starts = [*machines["head_start_ray_commands"], *machines["worker_start_ray_commands"]]
+
+    assert machines["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    assert [line for line in starts if "ray start" in line and "export RAY_AUTH_MODE=token;" not in line] == []
+
+
+def test_gpus_are_seen_in_the_container_when_its_image_is_none_of_nvidias(cluster):
+    options = cluster["available_node_types"]["gpu"]["docker"]["worker_run_options"]
+
+    assert "-gpu" not in cluster["docker"]["image"]
+    assert "--env NVIDIA_VISIBLE_DEVICES=all" in options

@@ -130,7 +130,8 @@ class JobServer:
             ) from error
         except OSError as error:
             raise TransientError(f"{self.address}: the job server cannot be reached: {_first_line(error)}") from error
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            # The last two: an answer in JSON that is none of a job server's.
             if job is not None and re.search(r"status code 404|does not exist", str(error)):
                 raise RecipeError(
                     f"{job}: no such job at {self.address}; `curation jobs list` shows what there is"

@@ -95,9 +95,15 @@ def _make_token_private() -> None:
         return
     path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        descriptor, written = tempfile.mkstemp(prefix=path.name, dir=path.parent)
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_hex(_TOKEN_BYTES))
+        try:
+            # All at once: another run that starts at the same time must find none, or a whole one.
+            with contextlib.suppress(FileExistsError):
+                os.link(written, path)
+        finally:
+            os.unlink(written)
     if path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
         path.chmod(0o600)

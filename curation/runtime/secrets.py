@@ -17,6 +17,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from curation.errors import RecipeError
+from curation.masking import remember_named
 from curation.runtime.secret_names import TICKET, secret_values
 
 _PREFIX = b"curation secrets\n"
@@ -50,7 +51,12 @@ def redeem_ticket() -> None:
     store.internal_kv_del(ticket.encode(), False, None, _TIMEOUT_S)
     if content is None:
         raise RecipeError("the secrets of this job are gone: it began too long after it was submitted; submit it again")
-    os.environ.update(json.loads(content.removeprefix(_PREFIX)))
+    _take(json.loads(content.removeprefix(_PREFIX)))
+
+
+def _take(values: Mapping[str, str]) -> None:
+    remember_named(values.values())
+    os.environ.update(values)
 
 
 class Lender:
@@ -61,7 +67,7 @@ class Lender:
 
     def take(self) -> None:
         """Sets the variables in the environment of the worker that this is called in."""
-        os.environ.update(ray.get(self._actor.values.remote()))
+        _take(ray.get(self._actor.values.remote()))
 
 
 def lend(names: Sequence[str]) -> Lender:
@@ -71,6 +77,7 @@ def lend(names: Sequence[str]) -> Lender:
         RecipeError: See `secret_values`.
     """
     values = secret_values(names)
+    remember_named(values.values())
     # Beside the driver: a node that goes must not take along what the workers of all others still need.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = _LenderActor.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]

@@ -1,14 +1,25 @@
 """What a secret looks like, and what is none."""
 
+import json
 import logging
 import subprocess
 import sys
+import time
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from curation import masking
 from curation.errors import RecipeError
-from curation.masking import is_secret_name, mask, mask_process, masked, remember_settings, was_masked
+from curation.masking import (
+    is_secret_name,
+    mask,
+    mask_process,
+    masked,
+    remember_named,
+    remember_settings,
+    was_masked,
+)
 from curation.recipe.load import parse_recipe
 from stages.catalogue import CATALOGUE
 
@@ -18,6 +29,7 @@ def forgotten():
     """What a test told to remember is forgotten."""
     yield
     masking._known.clear()
+    masking._named.clear()
 
 
 @pytest.mark.parametrize(
@@ -42,6 +54,8 @@ def forgotten():
         ("AKIAABCDEFGHIJKLMNOP", "***"),
         ("hf_abcdefghijklmnopqrst", "***"),
         ("eyJhbGciOiJI.eyJzdWIiOiIx.c2ln", "***"),
+        ("X-Amz-Security-Token: abc", "X-Amz-Security-Token: ***"),
+        ("line 3:\n  secret: hunter2\n  anon: true", "line 3:\n  secret: ***\n  anon: true"),
         ("-----BEGIN RSA PRIVATE KEY-----\nab\n-----END RSA PRIVATE KEY-----\nx", "***\nx"),
     ],
 )
@@ -75,6 +89,35 @@ def test_a_value_is_masked_wherever_it_stands_when_the_environment_or_the_recipe
     remember_settings({"source": {"path": ["https://me:pass-w0rd@host/a?sig=s1gn4ture"]}})
     said = "no: correct horse, minio-user, k3y-9, s1gn4ture, pass-w0rd"
     assert mask(said) == "no: ***, ***, k3y-9, ***, ***", "k3y-9 is shorter than six characters"
+
+
+@pytest.mark.parametrize("write", [str, repr, quote, quote_plus, json.dumps, lambda value: repr(ValueError(value))])
+@pytest.mark.parametrize("value", ["p@ss/w0rd+ x", "a1\\b'c d", 'two\nlines "of it"'])
+def test_a_value_is_masked_when_it_is_spelt_otherwise(monkeypatch, write, value):
+    monkeypatch.setenv("SHOP_DB_PASSWORD", value)
+    said = mask(f"no {write(value)} here")
+    assert "***" in said
+    assert "w0rd" not in said
+    assert "c d" not in said
+    assert "lines" not in said
+
+
+@pytest.mark.parametrize("name", ["PGPASSWORD", "SSHPASS", "HF_TOKEN", "MYSQL_PWD"])
+def test_a_variable_holds_a_secret_when_it_is_called_so(name):
+    assert is_secret_name(name)
+
+
+def test_values_that_were_passed_by_name_are_masked_in_messages_and_stay_in_settings():
+    remember_named(["eu-central-1x", "short"])
+    assert mask("no eu-central-1x, no short") == "no ***, no short"
+    assert masked({"path": "s3://data-eu-central-1x/a"}) == {"path": "s3://data-eu-central-1x/a"}
+
+
+@pytest.mark.parametrize("piece", ["://", "://a:a", "-eyJ", "secret ", "?a_", "basic ", "-----BEGIN A ", "x-"])
+def test_masking_ends_soon_when_a_text_was_made_to_keep_it_busy(piece):
+    begun = time.process_time()
+    mask(piece * 12_000)
+    assert time.process_time() - begun < 3
 
 
 def test_a_path_stays_when_it_is_the_present_folder(monkeypatch):

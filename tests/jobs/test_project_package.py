@@ -30,6 +30,15 @@ def test_data_and_secrets_stay_when_a_project_is_listed(tmp_path):
     assert found(tmp_path) == ["docs/x.md", "jobs/a.py", "jobs/runs/code.py"]
 
 
+def test_keys_and_credentials_stay_when_they_lie_in_a_project(tmp_path):
+    made(
+        tmp_path, "a.py", "id_rsa", "deploy/id_ed25519", ".git-credentials", ".kube/config", "credentials.json", "x.p12"
+    )
+    made(tmp_path, ".pypirc", ".npmrc", ".envrc", "gcp/service-account-1.json", ".docker/config.json", ".s3cfg")
+
+    assert found(tmp_path) == ["a.py"]
+
+
 def test_lists_of_ignored_files_are_obeyed_when_they_lie_at_any_depth(tmp_path):
     made(
         tmp_path, "big/a.parquet", "big/b.parquet", "code/a.py", "code/out/a.txt", "out/a.txt", "notes.txt", "keep.txt"
@@ -114,3 +123,7 @@ def test_project_is_refused_with_its_largest_files_when_it_is_mostly_data(tmp_pa
 @pytest.mark.parametrize("recipe", ["mine.yaml", "/somewhere/else/mine.yaml", "s3://bucket/recipes/mine.yaml"])
 def test_recipe_keeps_its_name_when_it_travels(recipe):
     assert recipe_place(recipe) == "submitted/mine.yaml"
+
+
+def test_signature_stays_here_when_a_recipe_with_one_travels():
+    assert recipe_place("https://host/mine.yaml?X-Amz-Signature=ab/c") == "submitted/mine.yaml"

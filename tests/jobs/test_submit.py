@@ -6,6 +6,7 @@ import threading
 from argparse import Namespace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from word_recipes import write_recipe
@@ -83,6 +84,27 @@ def test_secret_is_missed_here_when_it_is_not_set(recipe, capsys):
     assert said.startswith("--secret NOT_SET_ANYWHERE: not set in the environment of this command")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--set", "source.path=https://h/a.csv?sig=abcd", "--out", "s3://b/o"),
+        ("--set", "source.storage_options={secret: hush-hush}", "--out", "s3://b/o"),
+        ("--out", "s3://AKID:se/cret@b/o"),
+    ],
+)
+def test_argument_is_refused_when_the_cluster_would_show_a_secret_in_it(recipe, capsys, words):
+    said = refusal(capsys, recipe, *words)
+    assert said.startswith("an argument holds a secret, which the cluster would show with the job")
+
+
+def test_secret_in_the_recipe_is_told_when_it_would_travel(recipe, capsys):
+    text = Path(recipe).read_text(encoding="utf-8")
+    Path(recipe).write_text(text.replace("source:\n", "source:\n  storage_options: {secret: hush-hush}\n", 1))
+    said = refusal(capsys, recipe, "--out", "s3://b/o")
+    assert "words.yaml holds a secret, which will lie on the cluster's disks" in said
+    assert "hush-hush" not in said
+
+
 def test_recipe_is_missed_here_when_there_is_none(capsys):
     assert refusal(capsys, "gone.yaml", "--out", "s3://b/o").startswith("gone.yaml: the recipe cannot be read")
 
@@ -109,7 +131,10 @@ def test_cluster_is_refused_when_its_ray_is_too_old(cluster_of, recipe, capsys):
     assert capsys.readouterr().err.startswith(f"{address}: the cluster runs Ray 2.40.0, but this project needs >=2.60")
 
 
-@pytest.mark.parametrize("answer", [(b"<html>", 200), (b"", 404), (b"{}", 200), (b"", 503)])
+@pytest.mark.parametrize(
+    "answer",
+    [(b"<html>", 200), (b"", 404), (b"{}", 200), (b"", 503), (b"[]", 200), (b"7", 200), (b'{"version": 1}', 200)],
+)
 def test_address_is_refused_when_something_else_answers(cluster_of, capsys, answer):
     address = cluster_of(*answer)
 

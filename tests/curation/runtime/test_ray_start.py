@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,29 @@ def test_the_token_is_made_once_and_for_its_owner_when_there_is_none(home):
     assert (home / ".ray" / "auth_token").read_text() == first
     assert len(first) == 64
     assert mode_of(home / ".ray" / "auth_token") == 0o600
+
+
+def test_the_token_is_whole_whenever_it_is_there_when_several_runs_start_at_once(home):
+    barrier = threading.Barrier(8)
+    seen = []
+
+    def start():
+        barrier.wait()
+        ray_start._make_token_private()
+        seen.append((home / ".ray" / "auth_token").read_text())
+
+    for _ in range(20):
+        (home / ".ray" / "auth_token").unlink(missing_ok=True)
+        seen.clear()
+        threads = [threading.Thread(target=start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(seen) == 8
+        assert {len(token) for token in seen} == {64}
+        assert len(set(seen)) == 1
+        assert [path.name for path in (home / ".ray").iterdir()] == ["auth_token"]
 
 
 def test_the_token_is_taken_from_others_when_ray_let_them_read_it(home):
