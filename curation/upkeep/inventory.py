@@ -106,9 +106,9 @@ class Inventory:
     def _is_orphan(self, path: str) -> bool:
         kind = kind_of(path)
         if kind == "delivery":
-            return path.rpartition("/")[0] not in self.deliveries and not self._has_unreadable(path)
+            return path.rpartition("/")[0] not in self.deliveries and not self.has_unreadable(path)
         if kind == "data":
-            return path not in self.named and not self._has_unreadable(path) and not self._is_delivered(path)
+            return path not in self.named and not self.has_unreadable(path) and not self._is_delivered(path)
         return kind in ("unfinished", "probe")
 
     def _is_delivered(self, path: str) -> bool:
@@ -116,7 +116,8 @@ class Inventory:
         folder = path.rpartition("/")[0]
         return f"{folder}/{MANIFEST_PATH}" in self.files and folder in self.deliveries
 
-    def _has_unreadable(self, path: str) -> bool:
+    def has_unreadable(self, path: str) -> bool:
+        """Whether a commit of the folder that a file lies in cannot be read."""
         place, name = path.split("/")[:2]
         folders = (f"{place}/{name}/", f"{place}/commits-{name}/")
         return any(damaged.startswith(folders) for damaged in self.unreadable)

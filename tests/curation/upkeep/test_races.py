@@ -22,7 +22,7 @@ def check(run):
     return verify_run(str(run), verify_shards).damages
 
 
-def test_a_record_read_late(finished, run, tmp_path, monkeypatch):
+def test_the_copy_is_no_run_when_the_run_ends_while_it_is_copied(finished, run, tmp_path, monkeypatch):
     whole = (run / "run.json").read_bytes()
     record = record_in(run)
     for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
@@ -43,13 +43,13 @@ def test_a_record_read_late(finished, run, tmp_path, monkeypatch):
     assert check(tmp_path / "copy") == ()
 
 
-def test_b_missing(run, tmp_path):
+def test_nothing_is_copied_as_whole_when_a_committed_file_is_gone(run, tmp_path):
     sorted(run.glob("pool/fetch*/data/*"))[0].unlink()
     with pytest.raises(CorruptionError):
         copy_run(str(run), str(tmp_path / "copy"))
 
 
-def test_c_listing_race(run, tmp_path, monkeypatch):
+def test_data_goes_along_when_it_is_committed_during_the_listing(run, tmp_path, monkeypatch):
     below = Store.files_below
     late = sorted(run.glob("ledger/[!c]*/*"))[0].relative_to(run).as_posix()
 
@@ -61,7 +61,7 @@ def test_c_listing_race(run, tmp_path, monkeypatch):
     assert check(tmp_path / "copy") == ()
 
 
-def test_d_removal_between(run, tmp_path, monkeypatch):
+def test_removed_rows_go_from_the_copy_when_they_were_removed_between_two_copies(run, tmp_path, monkeypatch):
     target = tmp_path / "copy"
     copy = copies._Copier.copy
 
@@ -83,7 +83,7 @@ def test_d_removal_between(run, tmp_path, monkeypatch):
     assert verify_run(str(target), verify_shards).orphans == ()
 
 
-def test_f_verify_late_record(run, monkeypatch):
+def test_no_commit_is_missing_when_the_run_goes_on_while_it_is_verified(run, monkeypatch):
     whole = (run / "run.json").read_bytes()
     record = record_in(run)
     for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
@@ -115,7 +115,7 @@ def removed(run, tmp_path):
         assert main(["remove", str(run), "--keys", str(tmp_path / "keys.txt")]) == 0
 
 
-def test_g_gap(run, tmp_path):
+def test_it_is_named_when_a_record_of_a_removal_is_gone(run, tmp_path):
     removed(run, tmp_path)
     for n in (1, 2):
         path = run / f"removals/0000000{n}.json"
@@ -125,7 +125,7 @@ def test_g_gap(run, tmp_path):
         path.write_bytes(content)
 
 
-def test_h_rows(run, tmp_path, again):
+def test_removed_rows_are_known_when_the_table_of_them_is_damaged(run, tmp_path, again):
     removed(run, tmp_path)
     assert again(run) == 0
     path = max(run.glob("removals/rows-*.parquet"), key=lambda p: p.stat().st_mtime_ns)
@@ -137,7 +137,7 @@ def test_h_rows(run, tmp_path, again):
         assert results_in(run) == results
 
 
-def test_i_manifest(run):
+def test_a_finished_delivery_stays_and_is_named_when_it_has_lost_a_commit(run):
     record = record_in(run)
     (run / "run.json").write_bytes(record.model_copy(update={"shards": None, "ledger": None, "items": ()}).to_bytes())
     sorted(run.glob("shards/commits-*/*"))[1].unlink()
@@ -150,7 +150,7 @@ def test_i_manifest(run):
     assert [d.path.rpartition("/")[2] for d in check(run)] == ["manifest.json"]
 
 
-def test_j_running(run):
+def test_fresh_data_stays_when_a_run_is_going_on(run):
     (run / "run.json").write_bytes(record_in(run).model_copy(update={"state": "running"}).to_bytes())
     path = next(run.glob("pool/*/data")) / "00000000-x.parquet"
     path.write_bytes(b"x")
@@ -158,12 +158,12 @@ def test_j_running(run):
     assert path.exists()
 
 
-def test_k_child(tmp_path):
+def test_a_folder_is_refused_when_it_leads_out_of_the_store(tmp_path):
     with pytest.raises(CorruptionError):
         Store(str(tmp_path)).child("../x")
 
 
-def test_l_other_run_starting(run, tmp_path):
+def test_a_copy_is_refused_when_another_run_has_begun_there(run, tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other/run.json").write_bytes(
         record_in(run).model_copy(update={"recipe": "other", "state": "running"}).to_bytes()
@@ -172,7 +172,7 @@ def test_l_other_run_starting(run, tmp_path):
         copy_run(str(run), str(tmp_path / "other"))
 
 
-def test_m_earlier_recipe(finished, run):
+def test_later_phases_of_other_recipes_go_too_when_a_part_is_repaired(finished, run):
     recipe = finished[0]
     assert (
         main(["run", str(recipe), "--out", str(run), "--runner", "in-process", "--set", "decode_images.side_px=40"])
