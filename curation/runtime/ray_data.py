@@ -15,12 +15,13 @@ import pyarrow as pa
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError
 
 from curation.contracts.exchange import Partitions
 from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Operator
-from curation.errors import CorruptionError
-from curation.masking import known_values
+from curation.errors import CorruptionError, CurationError
+from curation.masking import known_values, mask
 from curation.plan.placement import SHARE, Node, Placed, place_pools
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.queue_depth import queue_depth, windows
@@ -92,7 +93,16 @@ class RayRunner:
         Raises:
             PlanError: The operators do not fit the cluster.
             CorruptionError: What a unit found.
+            CurationError: Workers cannot be set up, or Ray is at its end.
         """
+        try:
+            self._run(operators, units, on_report)
+        except RayError as error:
+            raise CurationError(_cause(error)) from error
+
+    def _run(
+        self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]
+    ) -> None:
         self._start()
         costs = [unit_seconds(operator.steps, operator.costs, 1) for operator in operators]
         first = self._first_parts(operators, len(units), costs)
@@ -238,6 +248,13 @@ def _own_sigterm() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+def _cause(error: RayError) -> str:
+    """The last line of what Ray says: before it come tracebacks of its own."""
+    own = f"{CurationError.__module__}.{CurationError.__name__}: "
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return mask(lines[-1].removeprefix(own) if lines else repr(error))
 
 
 def _placing(crew: _Crew) -> dict[str, Any]:

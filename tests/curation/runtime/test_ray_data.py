@@ -1,6 +1,7 @@
 """The Ray runner against the one without Ray, with workers that die on the way."""
 
 import signal
+import sys
 
 import polars as pl
 import pytest
@@ -9,7 +10,8 @@ import toy_steps
 from toy_runs import RECIPE, execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
-from curation.errors import PlanError
+from curation.engine.operator import Operator
+from curation.errors import CurationError, PlanError
 from curation.runtime.ray_data import RayRunner, _own_sigterm
 
 # Ray takes its time to start, and so do workers in place of dead ones.
@@ -94,6 +96,23 @@ def test_a_plan_is_refused_with_the_sum_when_it_cannot_fit(runner):
 
     with pytest.raises(PlanError, match="needs 10000 CPUs"):
         runner.run([Greedy()], [0], lambda report: None)
+
+
+class NoModel(Operator):
+    name, resources = "no_model", Resources(cpus=1)
+
+    def setup(self):
+        raise RuntimeError("there is no such model")
+
+    def run(self, unit, table):
+        raise AssertionError("it was never set up")
+
+
+def test_the_cause_is_told_when_workers_cannot_be_set_up(runner):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with pytest.raises(CurationError) as caught:
+        runner.run([NoModel()], [0, 1], lambda report: None)
+    assert str(caught.value) == "no_model: RuntimeError: there is no such model"
 
 
 def test_sigterm_means_what_it_did_when_ray_has_started():
