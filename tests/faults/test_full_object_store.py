@@ -16,7 +16,7 @@ SOMEBODY_ELSES_BYTES = 60_000_000
 def work(tmp_path_factory):
     """The toys with 10 MB to a part."""
     recipe = tmp_path_factory.mktemp("recipe") / "large.yaml"
-    recipe.write_text(TOYS.replace("{kind: draw}", "{kind: draw_large, body_bytes: 1_000_000}"))
+    recipe.write_text(TOYS.replace("{kind: draw}", "{kind: draw_large, body_bytes: 1000000}"))
     return Work(recipe)
 
 

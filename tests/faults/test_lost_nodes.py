@@ -20,7 +20,7 @@ def nodes():
 def work(tmp_path_factory):
     """The toys with a megabyte to a part, so that parts on their way lie in the nodes' object stores."""
     recipe = tmp_path_factory.mktemp("recipe") / "large.yaml"
-    recipe.write_text(TOYS.replace("{kind: draw}", "{kind: draw_large, body_bytes: 100_000}"))
+    recipe.write_text(TOYS.replace("{kind: draw}", "{kind: draw_large, body_bytes: 100000}"))
     return Work(recipe, (f"source.rows={PARTS * PART_ROWS}",))
 
 

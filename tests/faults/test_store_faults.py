@@ -199,8 +199,7 @@ def test_it_is_swept_up_when_even_the_abort_of_an_upload_failed(undisturbed, pro
         write()
     proxy.fault = None
     assert [upload.path for upload in store.unfinished_uploads()] == ["shards/x/000000.tar"]
+    # This server says of every upload that it was begun in 2010.
     assert main(["gc", out]) == 0
-    assert len(store.unfinished_uploads()) == 1, "it is younger than a day"
-    assert main(["gc", out, "--older-than", "0s"]) == 0
     assert store.unfinished_uploads() == []
     assert results_in(out) == results_in(undisturbed[1])
