@@ -81,6 +81,8 @@ def test_condition_is_evaluated_row_by_row_when_parsed(text: str, columns: tuple
         ("", "is no condition"),
         ("score >", "is no condition"),
         ("select score", "SELECT at character 1"),
+        (" AND ".join(["score > 0"] * 102), "joins more than 100 parts"),
+        ("(" * 101 + "score > 0" + ")" * 101, "joins more than 100 parts"),
     ],
 )
 def test_condition_is_refused_when_it_is_more_than_a_condition_on_a_row(text: str, message: str) -> None:
