@@ -41,10 +41,11 @@ def report_committed(work: PhaseWork, part: int) -> UnitReport | None:
 
     Another driver may have done so, or the listing that the run went by was not up to date.
     """
-    if work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part) is None:
+    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
+    if commit is None:
         return None
     rows = work.lineage.live_rows(part)
-    return _report(_winner(work, part, rows), len(rows), None, {})
+    return _report(_counted(work, commit, rows), len(rows), None, {})
 
 
 def commit_part(
@@ -115,14 +116,19 @@ def _report(commit: PartCommit, rows: int, written: FileRecord | None, seconds: 
 
 def _winner(work: PhaseWork, part: int, rows: np.ndarray) -> PartCommit:
     """The commit of a run beside this one, its ends counted: a lost race changes nothing of what is told."""
-    item = MeasuredItem(work.layout, work.columns)
-    commit = work.lineage.part_commit(item, part)
+    commit = work.lineage.part_commit(MeasuredItem(work.layout, work.columns), part)
     if commit is None:
         raise TransientError(f"part {part} of {work.phase.name}: its commit was there and cannot be read")
-    if commit.rejected is None:
-        rejected, failed = count_ends([work.lineage.ends(item, part, rows, _ENDS)])
-        commit = commit.model_copy(update={"rejected": rejected, "failed": failed})
-    return commit
+    return _counted(work, commit, rows)
+
+
+def _counted(work: PhaseWork, commit: PartCommit, rows: np.ndarray) -> PartCommit:
+    """The commit with its ends, which those of earlier versions do not tell."""
+    if commit.rejected is not None:
+        return commit
+    item = MeasuredItem(work.layout, work.columns)
+    rejected, failed = count_ends([work.lineage.ends(item, commit.part, rows, _ENDS)])
+    return commit.model_copy(update={"rejected": rejected, "failed": failed})
 
 
 def _ends(work: PhaseWork, file: PoolFile, rows: np.ndarray) -> pa.Table:

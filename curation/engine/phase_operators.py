@@ -15,7 +15,7 @@ from curation.engine.operator import Handover, Operator
 from curation.engine.part_commit import commit_part, report_committed
 from curation.engine.phase_work import PhaseWork
 from curation.engine.stage_chain import StageChain
-from curation.plan.groups import NOWHERE, group_resources, worker_groups
+from curation.plan.groups import NOWHERE, group_name, group_resources, worker_groups
 from schemas.records import StepSpan
 
 _SECONDS = b"seconds"
@@ -46,8 +46,7 @@ class PhaseOperator(Operator):
     def __init__(
         self, work: PhaseWork, stages: Sequence[Stage], needed_later: frozenset[str], *, first: bool, last: bool
     ) -> None:
-        self.name = "-".join(stage.config.step_name for stage in stages) or work.phase.name
-        self.resources = group_resources(stages)
+        self.name = group_name(stages, work.phase.name)
         self.steps = tuple(stage.config.step_name for stage in stages)
         self.costs = work.costs.of(stages)
         self._work = work

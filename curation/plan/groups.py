@@ -27,6 +27,11 @@ def worker_groups(stages: Sequence[Stage], placement: Mapping[str, str] = NOWHER
     return groups
 
 
+def group_name(group: Sequence[Stage], phase: str) -> str:
+    """What a worker of the stages is called: by its steps, or by its phase where it has none."""
+    return "-".join(stage.config.step_name for stage in group) or phase
+
+
 def group_resources(group: Sequence[Stage], placement: Mapping[str, str] = NOWHERE) -> Resources:
     """What a worker needs that does the stages one after the other."""
     needs = [stage.spec.resources for stage in group] or [Resources()]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
 from curation.plan.costs import MeasuredCosts, StepCost
-from curation.plan.groups import NOWHERE, group_resources, worker_groups
+from curation.plan.groups import NOWHERE, group_name, group_resources, worker_groups
 from curation.plan.phases import Decision, Phase, Plan
 from curation.plan.placement import Node, place_pools, sum_of
 from curation.plan.queue_depth import queue_depth
@@ -138,7 +138,7 @@ class _Asked:
 
 def _phase_pools(phase: Phase, asked: _Asked) -> PhasePools:
     groups = worker_groups(phase.stages, asked.placement)
-    names = ["-".join(stage.config.step_name for stage in group) or phase.name for group in groups]
+    names = [group_name(group, phase.name) for group in groups]
     needs = [(name, group_resources(group, asked.placement)) for name, group in zip(names, groups, strict=True)]
     known = [asked.costs.of(group) for group in groups]
     part_rows, rows = asked.part_rows, asked.rows

@@ -22,7 +22,8 @@ def check(run):
     return verify_run(str(run), verify_shards).damages
 
 
-def test_the_copy_is_no_run_when_the_run_ends_while_it_is_copied(finished, run, tmp_path, monkeypatch):
+def make_unfinished(run):
+    """Makes a finished run one that is going on; what its record was at the end."""
     whole = (run / "run.json").read_bytes()
     record = record_in(run)
     for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
@@ -32,6 +33,11 @@ def test_the_copy_is_no_run_when_the_run_ends_while_it_is_copied(finished, run, 
             update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
         ).to_bytes()
     )
+    return whole
+
+
+def test_the_copy_is_no_run_when_the_run_ends_while_it_is_copied(finished, run, tmp_path, monkeypatch):
+    whole = make_unfinished(run)
     copy = copies._Copier.copy
 
     def going_on(self, path):
@@ -84,15 +90,7 @@ def test_removed_rows_go_from_the_copy_when_they_were_removed_between_two_copies
 
 
 def test_no_commit_is_missing_when_the_run_goes_on_while_it_is_verified(run, monkeypatch):
-    whole = (run / "run.json").read_bytes()
-    record = record_in(run)
-    for path in [*run.glob("ledger/*/*"), *run.glob("shards/*/*")]:
-        path.unlink()
-    (run / "run.json").write_bytes(
-        record.model_copy(
-            update={"state": "running", "ledger": None, "shards": None, "items": record.items[:3]}
-        ).to_bytes()
-    )
+    whole = make_unfinished(run)
     from curation.upkeep import verify
 
     take = verify.take_inventory
