@@ -62,7 +62,7 @@ class Operator(ABC):
         return ()
 
     def close(self) -> None:  # noqa: B027 - most operators have nothing to close
-        """Called once on the worker, after the last unit."""
+        """Called once on the worker, after the last unit; not where it dies, or where the run ends early."""
 
 
 class Runner(Protocol):

@@ -18,7 +18,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from curation.errors import CorruptionError, CurationError
+from curation.errors import CorruptionError
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
 from curation.runtime.ray_pool import Answer, Pool, Unit
@@ -30,6 +30,8 @@ _LOOK_S = 1.0
 """How often the pools are looked at, whatever is answered."""
 _DEATHS = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
 _NO_ROOM = (ObjectStoreFullError, OutOfDiskError)
+_MOST_LOSSES = 10
+"""Of what was handed over, until a unit is given up: nodes that cannot reach each other lose all of it."""
 _NEWEST = 0.1
 """Share of the latest payload in the mean of what payloads weigh."""
 
@@ -42,7 +44,6 @@ class Pipeline:
 
     Args:
         answers: Where the pools put what their workers say.
-        max_tries: Of setting up a worker.
         room_bytes: What payloads may take up before no further unit is begun.
     """
 
@@ -52,20 +53,18 @@ class Pipeline:
         staffing: Staffing,
         answers: SimpleQueue[Answer],
         tries: Tries,
-        max_tries: int,
         room_bytes: float,
     ) -> None:
         self._pools = pools
         self._staffing = staffing
         self._answers = answers
         self._tries = tries
-        self._max_tries = max_tries
         self._room_bytes = room_bytes
         self._waiting: list[deque[Unit]] = [deque() for _ in pools]
         self._failed: list[Unit] = []
         self._open = 0
         self._held_bytes = 0
-        self._mean_bytes = 0.0
+        self._mean_bytes = [0.0] * len(pools)
         self._on_report: Callable[[UnitReport], None] = lambda report: None
 
     def run(self, units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
@@ -73,7 +72,7 @@ class Pipeline:
 
         Raises:
             CorruptionError: What a unit found.
-            CurationError: Workers cannot be set up.
+            CurationError: Workers cannot be set up, or die again and again.
             RayError: Ray is at its end.
         """
         self._on_report = on_report
@@ -81,10 +80,11 @@ class Pipeline:
         self._open = len(units)
         looked = -_LOOK_S
         while self._open:
-            self._give_out()
+            # What is planned comes before units are given out: workers beyond it get none.
             if time.monotonic() - looked >= _LOOK_S:
                 self._staffing.look(self._is_short)
                 looked = time.monotonic()
+            self._give_out()
             try:
                 self._hear(self._answers.get(timeout=_LOOK_S))
             except Empty:
@@ -105,7 +105,7 @@ class Pipeline:
         """Units before each worker of a pool: fewer towards the end, when what one has waiting others could do."""
         ahead = sum(len(self._waiting[before]) + self._pools[before].in_work for before in range(place))
         left = ahead + len(self._waiting[place])
-        return max(1, min(self._pools[place].depth, left // max(1, len(self._pools[place].hands))))
+        return max(1, min(self._pools[place].depth, left // self._pools[place].size))
 
     def _may_begin(self, place: int) -> bool:
         """Whether the pool behind can take one unit more, and Ray's object store what there is to be handed over."""
@@ -113,15 +113,19 @@ class Pipeline:
             return True
         pool, behind = self._pools[place], self._pools[place + 1]
         between = len(self._waiting[place + 1]) + behind.in_work + pool.in_work
-        if between >= most_between(behind.depth, max(1, len(behind.hands))) + len(pool.hands):
+        if between >= most_between(behind.depth, behind.size) + pool.size:
             return False
-        coming_bytes = self._mean_bytes * (pool.in_work + 1)
-        return place > 0 or not between or self._held_bytes + coming_bytes <= self._room_bytes
+        coming_bytes = sum(mean * pool.in_work for mean, pool in zip(self._mean_bytes, self._pools, strict=True))
+        next_bytes = coming_bytes + self._mean_bytes[0]
+        return place > 0 or not between or self._held_bytes + next_bytes <= self._room_bytes
 
     def _is_short(self, place: int) -> bool:
-        """Whether one worker more in a pool would have something to do."""
-        waiting = self._waiting[place]
-        return bool(waiting) and self._may_begin(place) and self._pools[place].idlest(self._depth(place)) is None
+        """Whether one worker more in a pool would have something to do, and the pool behind wait for what it does."""
+        pool = self._pools[place]
+        # A worker that has just been given something new for the one that it answered has room for none, or for one.
+        full = pool.idlest(max(1, self._depth(place) - 1)) is None
+        hungry = place == len(self._pools) - 1 or not self._waiting[place + 1]
+        return bool(self._waiting[place]) and full and hungry and pool.done >= len(pool.hands)
 
     def _hear(self, answer: Answer) -> None:
         answer.pool.answered(answer)
@@ -132,39 +136,36 @@ class Pipeline:
         elif answer.note.report is not None:
             self._reported(answer.unit, UnitReport.model_validate_json(answer.note.report))
         else:
-            self._mean_bytes += _NEWEST * (answer.note.payload_bytes - self._mean_bytes)
-            self._moved(answer.unit, answer.unit.place + 1, answer.payload, answer.note.payload_bytes)
-            self._waiting[answer.unit.place].append(answer.unit)
+            place, weighs = answer.unit.place, answer.note.payload_bytes
+            self._mean_bytes[place] += _NEWEST * (weighs - self._mean_bytes[place])
+            self._moved(answer.unit, place + 1, answer.payload, weighs)
+            self._waiting[place + 1].append(answer.unit)
 
     def _set_up(self, answer: Answer) -> None:
-        error, pool, hand = answer.error, answer.pool, answer.hand
-        if error is None or hand.gone:
+        error = answer.error
+        if error is None or answer.hand.gone:
             return
-        if not isinstance(error, _DEATHS):
+        if isinstance(error, RayTaskError) or not isinstance(error, _DEATHS):
             raise error
-        if hand.lost_setups + 1 >= self._max_tries:
-            name, died = pool.operator.name, hand.lost_setups + 1
-            raise CurationError(f"{name}: {died} workers in a row died while they were set up: {_told(error)}")
-        pool.drop(hand)
-        pool.start(hand.lost_setups + 1)
+        if answer.pool.died(answer.hand):
+            self._staffing.lost(answer.pool, _told(error))
 
     def _not_done(self, answer: Answer, unit: Unit) -> None:
         """What Ray answers where the worker could not."""
-        error = answer.error
+        error, pool = answer.error, answer.pool
         cause = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(cause, _DEATHS):
-            if answer.hand.let_go:
-                self._tries.forgive(unit.number, [unit.place])
-            answer.pool.drop(answer.hand)
-            self._staffing.replace(answer.pool)
             self._waiting[unit.place].appendleft(unit)
-        elif isinstance(cause, ObjectLostError):
-            # What was made of it is gone with its node, which no operator is to blame for.
-            self._tries.forgive(unit.number, range(unit.place + 1))
+            if pool.died(answer.hand):
+                self._staffing.lost(pool, _told(cause))
+        elif isinstance(cause, ObjectLostError) and unit.losses < _MOST_LOSSES:
+            # What was made of it is gone with its node, for which no operator is to blame.
+            self._tries.forgive(unit.number, range(unit.place))
+            unit.losses += 1
             self._moved(unit, 0)
             self._waiting[0].append(unit)
-        elif isinstance(cause, _NO_ROOM):
-            self._reported(unit, UnitReport(unit=unit.number, error=f"{answer.pool.operator.name}: {_told(cause)}"))
+        elif isinstance(cause, (*_NO_ROOM, ObjectLostError)):
+            self._reported(unit, UnitReport(unit=unit.number, error=f"{pool.operator.name}: {_told(cause)}"))
         else:
             raise error if error is not None else AssertionError("no answer and no error")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -27,12 +27,14 @@ class Unit:
         place: Of the pool whose turn it is.
         payload: What the pool before handed over, None before the first one. Ray keeps it as long as it is held here.
         payload_bytes: What that weighs.
+        losses: How often what was handed over was lost.
     """
 
     number: int
     place: int = 0
     payload: Any = None
     payload_bytes: int = 0
+    losses: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,20 +42,18 @@ class Hand:
     """A worker.
 
     Attributes:
-        lost_setups: How many in a row died in its place while they were set up.
         present: Whether its process runs, so that it holds its processors.
         ready: Whether it is set up.
+        leaving: Whether it gets no unit more.
         gone: Whether it died or was ended.
-        let_go: Whether it was ended in the middle of its work, through no fault of what it worked on.
         units: Those that it has been given and not answered.
     """
 
     actor: Any
-    lost_setups: int = 0
     present: bool = False
     ready: bool = False
+    leaving: bool = False
     gone: bool = False
-    let_go: bool = False
     units: int = 0
 
 
@@ -80,53 +80,73 @@ class Pool:
 
     Args:
         depth: Units that a worker has before it at most, the one in hand included.
-        avoids: Ids of nodes that its workers must not take.
+        avoids: Tells the ids of nodes that its workers must not take.
 
     Attributes:
         planned: How many workers there are to be from the start.
         aim: How many there are to be now.
         most: How many there may be, when nodes join.
         in_work: Units that its workers have been given and not answered.
+        done: Units that they have answered.
+        deaths_in_a_row: Workers that died since one has answered.
     """
 
     def __init__(
-        self, operator: Operator, equipment: Equipment, depth: int, avoids: Sequence[str], answers: SimpleQueue[Answer]
+        self,
+        operator: Operator,
+        equipment: Equipment,
+        depth: int,
+        avoids: Callable[[], Sequence[str]],
+        answers: SimpleQueue[Answer],
     ) -> None:
         self.operator = operator
         self.depth = depth
         self.planned = self.aim = self.most = 1
-        self.in_work = 0
+        self.in_work = self.done = self.deaths_in_a_row = 0
         self.hands: list[Hand] = []
+        self._leaving: list[Hand] = []
+        self._avoids = avoids
         self._answers = answers
-        # Those that are set up, by how many units they have: who has fewest is found at once, however many there are.
+        # Those that take units, by how many they have: who has fewest is found at once, however many there are.
         self._by_load: list[dict[Hand, None]] = [{} for _ in range(depth + 1)]
-        needs = operator.resources
-        self._actor = ray.remote(worker_class(operator.name)).options(
+        self._actor = ray.remote(worker_class(operator.name))
+        # Once for all of them: an operator knows its whole plan.
+        self._given = ray.put(operator), ray.put(equipment)
+
+    @property
+    def present(self) -> int:
+        """Workers that have got their processors."""
+        return sum(hand.present for hand in self.hands)
+
+    @property
+    def ready(self) -> int:
+        """Workers that are set up."""
+        return sum(len(load) for load in self._by_load)
+
+    @property
+    def size(self) -> int:
+        """Workers that units can be planned for: those that only wait for room beyond the plan are none."""
+        return max(1, self.ready, min(self.planned, len(self.hands)))
+
+    def start(self) -> None:
+        """Starts a worker; it waits for room on the cluster as long as there is none."""
+        needs = self.operator.resources
+        actor = self._actor.options(
             num_cpus=needs.cpus,
             num_gpus=needs.gpus,
             memory=needs.memory_bytes or None,
             max_restarts=0,
             max_task_retries=0,
-            **placing(needs, avoids),
+            **placing(needs, self._avoids()),
         )
-        # Once for all of them: an operator knows its whole plan.
-        self._given = ray.put(operator), ray.put(equipment)
-
-    @property
-    def is_there(self) -> bool:
-        """Whether one of its workers has got its processors."""
-        return any(hand.present for hand in self.hands)
-
-    def start(self, lost_setups: int = 0) -> None:
-        """Starts a worker; it waits for room on the cluster as long as there is none."""
-        hand = Hand(self._actor.remote(), lost_setups)
+        hand = Hand(actor.remote())
         self.hands.append(hand)
         hand.actor.present.remote().future().add_done_callback(lambda answer: _note_presence(hand, answer))
         self._listen(hand, hand.actor.prepare.remote(*self._given))
 
     def give(self, hand: Hand, unit: Unit) -> None:
         """Puts a unit before a worker."""
-        note, payload = hand.actor.work.options(num_returns=2).remote(unit.number, unit.payload)
+        note, payload = hand.actor.work.remote(unit.number, unit.payload)
         self._load(hand, hand.units + 1)
         self.in_work += 1
         self._listen(hand, note, unit, payload)
@@ -137,7 +157,12 @@ class Pool:
         if answer.unit is not None:
             self.in_work -= 1
             self._load(hand, hand.units - 1)
-        elif answer.error is None and not hand.gone:
+            if answer.error is None:
+                self.done += 1
+                self.deaths_in_a_row = 0
+            if hand.leaving and not hand.units:
+                self._part_with(hand)
+        elif answer.error is None and not hand.gone and not hand.leaving:
             hand.ready = True
             self._by_load[0][hand] = None
 
@@ -148,31 +173,58 @@ class Pool:
                 return next(iter(load))
         return None
 
-    def drop(self, hand: Hand) -> None:
-        """Ends a worker at once, or notes that it is dead; each of its units is answered with an error."""
+    def died(self, hand: Hand) -> bool:
+        """Notes that a worker is dead, unless that is known; each of its units is answered with an error."""
         if hand.gone:
-            return
-        hand.gone = True
-        self.hands.remove(hand)
-        self._by_load[hand.units].pop(hand, None)
+            return False
+        self._forget(hand)
+        # It may only be out of reach.
         ray.kill(hand.actor, no_restart=True)
+        if hand.leaving:
+            return False
+        self.deaths_in_a_row += 1
+        return True
 
-    def dismiss(self, hands: Iterable[Hand]) -> None:
-        """Ends workers that have no unit: those that are set up close first what they hold."""
-        hands = list(hands)
-        closing = [hand.actor.close.remote() for hand in hands if hand.ready]
-        if closing:
-            ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
+    def retire(self, count: int) -> None:
+        """Has so many workers do what they have been given and no more; first those that have least."""
+        ordered = sorted(self.hands, key=lambda hand: (hand.present, hand.ready, hand.units))
+        for hand in ordered[: max(0, count)]:
+            self._by_load[hand.units].pop(hand, None)
+            self.hands.remove(hand)
+            self._leaving.append(hand)
+            hand.leaving = True
+            if not hand.units:
+                self._part_with(hand)
+
+    def end(self, *, patiently: bool) -> None:
+        """Ends all workers; patiently: those that are set up have a while to close what they hold."""
+        hands = [*self.hands, *self._leaving]
+        if patiently:
+            closing = [hand.actor.close.remote() for hand in self.hands if hand.ready]
+            if closing:
+                ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
         for hand in hands:
-            self.drop(hand)
+            self._forget(hand)
+            ray.kill(hand.actor, no_restart=True)
+        self._leaving.clear()
 
-    def end(self) -> None:
-        """Ends all workers at once."""
-        for hand in list(self.hands):
-            self.drop(hand)
+    def _part_with(self, hand: Hand) -> None:
+        """Has a worker close what it holds and end; nobody waits for it."""
+        hand.gone = True
+        if not hand.ready:
+            ray.kill(hand.actor, no_restart=True)
+            return
+        hand.actor.close.remote()
+        hand.actor.__ray_terminate__.remote()
+
+    def _forget(self, hand: Hand) -> None:
+        hand.gone = True
+        self._by_load[hand.units].pop(hand, None)
+        if hand in self.hands:
+            self.hands.remove(hand)
 
     def _load(self, hand: Hand, units: int) -> None:
-        if hand.ready and not hand.gone:
+        if hand.ready and not hand.gone and not hand.leaving:
             del self._by_load[hand.units][hand]
             self._by_load[units][hand] = None
         hand.units = units

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from queue import SimpleQueue
 
 import ray
@@ -15,7 +16,7 @@ from ray.exceptions import RayError
 from curation.contracts.exchange import Partitions
 from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Operator
-from curation.errors import CurationError
+from curation.errors import CurationError, PlanError
 from curation.masking import known_values, mask
 from curation.plan.placement import Node, Placed, place_pools
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
@@ -97,7 +98,7 @@ class RayRunner:
         costs = [unit_seconds(operator.steps, operator.costs, 1) for operator in operators]
         placed = self._placed(operators, len(units), costs)
         first = _first_units(operators, placed, len(units), costs)
-        with self._pools(operators, placed, units) as (pools, pipeline):
+        with self._pools(operators, placed, units, resized=bool(first)) as (pools, pipeline):
             if first:
                 times = StepTimes(on_report)
                 pipeline.run(units[:first], times.hear)
@@ -113,29 +114,28 @@ class RayRunner:
 
     @contextmanager
     def _pools(
-        self, operators: Sequence[Operator], placed: Sequence[Placed], units: Sequence[int]
+        self, operators: Sequence[Operator], placed: Sequence[Placed], units: Sequence[int], *, resized: bool
     ) -> Iterator[tuple[list[Pool], Pipeline]]:
         """Pools of workers that are about to start, and what leads units through them. They end with the block."""
         tries, answers = Tries(self._max_tries, units), SimpleQueue[Answer]()
         pools: list[Pool] = []
         shared: list[dict[str, ActorLink]] = []
+        well = False
         try:
             for place, (operator, at) in enumerate(zip(operators, placed, strict=True)):
-                # Their number stays, whoever joins: twice what the workers need, where there may be more of them.
-                links = start_shared(operator.shared, min(self._most(at.workers, len(units)), 2 * at.workers))
+                links = start_shared(operator.shared, self._sharing(operator, at, len(units), resized=resized))
                 shared.append(links)
                 equipment = Equipment(place, tries, links, self._meter, self._lend(), known_values())
-                pools.append(Pool(operator, equipment, queue_depth(len(units), at.workers), at.avoids, answers))
+                depth = queue_depth(len(units), at.workers)
+                pools.append(Pool(operator, equipment, depth, partial(_avoids, operators, place), answers))
             self._size(pools, placed, len(units))
-            have = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            room_bytes = _STORE_SHARE * have.get("object_store_memory", 0.0)
-            staffing = Staffing(pools, shares=not self._is_own)
-            yield pools, Pipeline(pools, staffing, answers, tries, self._max_tries, room_bytes)
-            for pool in pools:
-                pool.dismiss(pool.hands)
+            staffing = Staffing(pools, self._max_tries, lambda: self._fits(operators, len(units)))
+            room_bytes = _STORE_SHARE * _cluster_has("object_store_memory")
+            yield pools, Pipeline(pools, staffing, answers, tries, room_bytes)
+            well = True
         finally:
             for pool in pools:
-                pool.end()
+                pool.end(patiently=well)
             for links in shared:
                 stop_shared(links)
             tries.forget()
@@ -145,9 +145,26 @@ class RayRunner:
             pool.planned = pool.aim = at.workers
             pool.most = self._most(at.workers, units)
 
+    def _sharing(self, operator: Operator, at: Placed, units: int, *, resized: bool) -> int:
+        """For how many workers there is to be what they share: that stays as it is, however many there will be."""
+        most = self._most(at.workers, units)
+        if resized:
+            most = max(most, min(units, self._max_workers or units))
+            room = int(_cluster_has("CPU") / operator.resources.cpus) if operator.resources.cpus else most
+            return max(at.workers, min(most, room))
+        # Twice what the workers need, where there may be more of them.
+        return min(most, 2 * at.workers)
+
     def _most(self, planned: int, units: int) -> int:
         """A Ray of its own is this machine and stays so; a cluster that was joined may get more nodes."""
         return planned if self._is_own else max(planned, min(units, self._max_workers or units))
+
+    def _fits(self, operators: Sequence[Operator], units: int) -> bool:
+        try:
+            self._placed(operators, units, [None] * len(operators))
+        except PlanError:
+            return False
+        return True
 
     @property
     def _is_own(self) -> bool:
@@ -187,6 +204,18 @@ def _first_units(
         return 0
     workers = sum(at.workers for at in placed)
     return UNITS_PER_WORKER * workers if units >= FIRST_PARTS * workers else 0
+
+
+def _avoids(operators: Sequence[Operator], place: int) -> list[str]:
+    """Ids of the nodes, as they are now, that are meant for other operators alone."""
+    used = {operator.resources.placement for operator in operators} - {None}
+    if not used or operators[place].resources.placement is not None:
+        return []
+    return [node.node_id for node in cluster_nodes() if node.carries & used]
+
+
+def _cluster_has(resource: str) -> float:
+    return float(ray.cluster_resources().get(resource, 0.0))  # type: ignore[no-untyped-call]
 
 
 @contextmanager

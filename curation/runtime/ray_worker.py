@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
+import ray
 
 from curation.engine.meters import Meter
 from curation.engine.operator import Handover, Operator
@@ -78,6 +79,7 @@ class Worker:
             raise CurationError(f"{operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
         self._times.wait()
 
+    @ray.method(num_returns=2)
     def work(self, unit: int, payload: pa.Buffer | None) -> tuple[Note, pa.Buffer | None]:
         """Does the operator's work for a unit.
 

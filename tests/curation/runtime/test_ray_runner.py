@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 
 import polars as pl
 import pyarrow as pa
@@ -14,6 +15,7 @@ import toy_steps
 from toy_runs import RECIPE, execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
+from curation.contracts.shared import SharedPart, SharedSpec
 from curation.engine.operator import Handover, Operator
 from curation.errors import CurationError, PlanError
 from curation.runtime.ray_pipeline import Pipeline
@@ -124,10 +126,20 @@ class NoMemory(NoModel):
         os._exit(1)
 
 
-def test_it_ends_when_workers_die_again_and_again_while_they_are_set_up(runner):
+class DiesSoon(NoModel):
+    """Can be set up, and dies before it is given anything."""
+
+    name = "dies_soon"
+
+    def setup(self):
+        threading.Timer(0.002, os._exit, [1]).start()
+
+
+@pytest.mark.parametrize("operator", [NoMemory(), DiesSoon()], ids=["in setup", "behind it"])
+def test_it_ends_when_workers_die_again_and_again_before_they_have_done_a_unit(operator, runner):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with pytest.raises(CurationError, match=r"^no_memory: 2 workers in a row died while they were set up: "):
-        runner.run([NoMemory()], [0, 1], lambda report: None)
+    with pytest.raises(CurationError, match=rf"^{operator.name}: 4 workers in a row died before one did a unit: "):
+        runner.run([operator], [0, 1], lambda report: None)
 
 
 class HandsOver(Operator):
@@ -164,38 +176,91 @@ def made(folder):
 def test_no_more_is_begun_than_the_plan_tells_when_the_next_operator_does_not_come_on(tmp_path, ray_address):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     reports = []
-    runner = RayRunner(address=ray_address, max_workers=1)
-    operators = [HandsOver(tmp_path), WaitsForLeave(tmp_path)]
-    run = threading.Thread(target=runner.run, args=(operators, range(18), reports.append))
+    # All processors are taken: workers beyond the plan may be asked for, and wait.
+    run = threading.Thread(
+        target=RayRunner(address=ray_address).run,
+        args=([HandsOver(tmp_path), WaitsForLeave(tmp_path)], range(36), reports.append),
+    )
     run.start()
     # Four between one worker and the next, and one that the first has in hand.
     while made(tmp_path) < 5:
         time.sleep(0.1)
-    time.sleep(2)
+    time.sleep(5)
     assert made(tmp_path) == 5
     (tmp_path / "leave").touch()
     run.join(timeout=60)
-    assert sorted((report.unit, report.kept) for report in reports) == [(unit, unit) for unit in range(18)]
+    assert sorted((report.unit, report.kept) for report in reports) == [(unit, unit) for unit in range(36)]
 
 
-def test_two_runs_end_when_each_holds_the_processors_that_the_other_waits_for(tmp_path, ray_address, monkeypatch):
-    monkeypatch.setattr("curation.runtime.ray_staffing.PATIENCE_S", 4.0)
+@ray.remote(num_cpus=1)
+class Holder:
+    """Another run that has one processor and waits for a second one."""
+
+    def wait(self):
+        while ray.available_resources().get("CPU", 0.0) < 1:
+            time.sleep(0.2)
+
+
+def test_what_it_holds_is_given_back_when_another_run_may_wait_for_it(tmp_path, ray_address, monkeypatch, caplog):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("curation.runtime.ray_staffing.PATIENCE_S", 6.0)
     (tmp_path / "leave").touch()
-    reports = {name: [] for name in "ab"}
-    runs = [
-        threading.Thread(
-            target=RayRunner(address=ray_address).run,
-            args=([HandsOver(tmp_path), WaitsForLeave(tmp_path)], range(6), heard.append),
-        )
-        for heard in reports.values()
-    ]
-    for run in runs:
-        run.start()
-    for run in runs:
-        run.join(timeout=150)
-    assert {name: sorted(report.unit for report in heard) for name, heard in reports.items()} == {
-        name: list(range(6)) for name in "ab"
-    }
+    holder = Holder.remote()
+    ray.get(holder.__ray_ready__.remote())
+    reports = []
+    run = threading.Thread(
+        target=RayRunner(address=ray_address).run,
+        args=([HandsOver(tmp_path), WaitsForLeave(tmp_path)], range(6), reports.append),
+    )
+    run.start()
+    while not ray.available_resources().get("CPU", 0.0) < 1:
+        time.sleep(0.1)
+    ray.get(holder.wait.remote(), timeout=60)
+    ray.kill(holder)
+    run.join(timeout=150)
+    assert "no worker for" in caplog.text
+    assert "all are given back" in caplog.text
+    assert sorted(report.unit for report in reports) == list(range(6))
+
+
+class Counts(SharedPart):
+    async def answer(self, question):
+        return 0
+
+
+class Timed(Operator):
+    """Takes so long for a unit. The last one tells which processes did it, and whether they share what is shared."""
+
+    resources = Resources(cpus=0.5)
+    shared = {"counts": SharedSpec(Counts, workers_per_copy=100)}  # noqa: RUF012 - as the contract has it
+
+    def __init__(self, name, cost_s):
+        self.name, self.steps, self._cost_s, self._linked = name, (name,), cost_s, False
+
+    def connect(self, links):
+        self._linked = bool(links)
+
+    def run(self, unit, table):
+        time.sleep(self._cost_s)
+        told = f"{self.name} {os.getpid()} {self._linked}"
+        if table is None:
+            return Handover(table=pa.table({"told": [told], "seconds": [self._cost_s]}))
+        seconds = {"quick": table["seconds"][0].as_py(), "slow": self._cost_s}
+        names = {table["told"][0].as_py(): 1, told: 1}
+        return Handover(report=UnitReport(unit=unit, rows_measured=1, seconds=seconds, rejected=names))
+
+
+def test_pools_are_resized_where_they_are_and_share_what_is_shared_when_costs_are_known(ray_address, monkeypatch):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("curation.runtime.ray_runner.FIRST_PARTS", 1)
+    reports = []
+    runner = RayRunner(address=ray_address)
+    runner.run([Timed("quick", 0.01), Timed("slow", 0.2)], range(60), reports.append)
+    assert sorted(report.unit for report in reports) == list(range(60))
+    # Two workers of each do two units for each of them; the others are done by one and by three.
+    late = Counter(name for report in reports if report.unit >= 40 for name in report.rejected)
+    assert sorted(name.split()[0] for name in late) == ["quick", "slow", "slow", "slow"]
+    assert {name.split()[2] for name in late} == {"True"}
 
 
 def test_sigterm_means_what_it_did_when_ray_has_started():
