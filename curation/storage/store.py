@@ -123,6 +123,18 @@ class Store:
             return datetime.fromtimestamp(os.stat(self.locate(path)).st_mtime, UTC)
         return self._objects.modified(path)
 
+    def now(self) -> datetime:
+        """The time, in UTC, by the clock that dates files: of whatever machine keeps them, which may not be this one.
+
+        Writes a file that is empty, looks at it and removes it.
+        """
+        path = f"probe-{uuid.uuid4().hex}"
+        self.write_bytes(path, b"")
+        try:
+            return self.modified(path)
+        finally:
+            self.delete(path)
+
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted; none where there is no such folder."""
         try:

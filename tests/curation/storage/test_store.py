@@ -68,6 +68,14 @@ def test_times_of_files_are_told_when_a_folder_is_listed(store):
     assert store.written_at("nowhere") == {}
 
 
+def test_the_time_is_that_of_files_and_nothing_is_left_when_a_store_is_asked_for_it(store):
+    store.write_bytes("before", b"")
+    now = store.now()
+    store.write_bytes("behind", b"")
+    assert store.modified("before") <= now <= store.modified("behind")
+    assert store.list("") == ["before", "behind"]
+
+
 def test_a_missing_file_is_told_apart_when_read(store):
     with pytest.raises(FileNotFoundError):
         store.read_bytes("missing")
