@@ -243,9 +243,11 @@ class Store:
             self._objects.write_bytes(path, data)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Puts a small file unless there is one of that name already; of several racers, exactly one gets True.
+        """Puts a small file unless there is one of that name already; of racers with different bytes, one gets True.
 
-        Racers put different bytes: that is how one whose reply was lost, and who asked again, knows that it won.
+        An object store that is asked again, because its reply was lost, refuses what it took before; so whoever finds its
+        own bytes there has won. Where racers put the same bytes, each of them is therefore told True by an object store,
+        and one alone on a disk: no caller may hang anything but the content of the file on the answer then.
 
         Raises:
             TransientError: The store did not say who won: ask again.

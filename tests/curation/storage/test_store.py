@@ -146,6 +146,11 @@ def test_the_first_one_stays_when_a_name_is_put_twice(store):
     assert store.list("commits") == ["0.json"]
 
 
+def test_an_object_store_says_that_all_won_when_racers_put_the_same(store):
+    assert [store.put_if_absent("c", b"same") for _ in range(2)] == [True, not store.is_local]
+    assert store.read_bytes("c") == b"same"
+
+
 def test_it_is_opened_anew_when_a_store_was_pickled(store):
     store.write_bytes("a", b"1")
     again = pickle.loads(pickle.dumps(store))
