@@ -19,6 +19,10 @@ class TransientError(CurationError):
     """Likely to pass: try again with backoff."""
 
 
+class LostJobError(CurationError):
+    """A cluster has no record of a job that was submitted to it: nobody can tell how it ended."""
+
+
 class StageError(CurationError):
     """A stage broke its contract or crashed: the part fails, the run goes on.
 
