@@ -142,10 +142,14 @@ class JobServer:
 
     def _unknown(self, job: str) -> CurationError:
         if job in self._seen:
-            known = "knew this job and has no record of it any more: its head was restarted, most likely, which ends jobs"
+            known = (
+                "knew this job and has no record of it any more: its head was restarted, most likely, which ends jobs"
+            )
             return LostJobError(f"{job}: {self.address} {known}; what it committed is kept, submit it again to go on")
         if _GIVEN_NAME.search(job):
-            unknown = "has no record of this job: its head was restarted since, which ends jobs, or it is another cluster"
+            unknown = (
+                "has no record of this job: its head was restarted since, which ends jobs, or it is another cluster"
+            )
             return LostJobError(f"{job}: {self.address} {unknown}; what it committed is kept, submit it again to go on")
         return RecipeError(f"{job}: no such job at {self.address}; `curation jobs list` shows what there is")
 
