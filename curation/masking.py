@@ -170,8 +170,8 @@ _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 def _base64_spellings(value: bytes) -> Iterator[str]:
     """What Base64, plain and for URLs, makes of a value that stands alone, or somewhere in a longer text.
 
-    Three bytes are four characters, so it hangs on the number of bytes before the value. Characters at its ends that hold
-    bits of its neighbours are left out; they tell four bits at most.
+    Three bytes are four characters, so it hangs on the number of bytes before the value. Characters at its ends that
+    hold bits of its neighbours are left out; they tell four bits at most.
     """
     for encode in (b64encode, urlsafe_b64encode):
         for before, mixed in ((0, 0), (1, 2), (2, 3)):

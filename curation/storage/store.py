@@ -245,9 +245,9 @@ class Store:
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Puts a small file unless there is one of that name already; of racers with different bytes, one gets True.
 
-        An object store that is asked again, because its reply was lost, refuses what it took before; so whoever finds its
-        own bytes there has won. Where racers put the same bytes, each of them is therefore told True by an object store,
-        and one alone on a disk: no caller may hang anything but the content of the file on the answer then.
+        An object store that is asked again, because its reply was lost, refuses what it took before; so whoever finds
+        its own bytes there has won. Where racers put the same bytes, each of them is therefore told True by an object
+        store, and one alone on a disk: the answer then tells no more than what the file holds.
 
         Raises:
             TransientError: The store did not say who won: ask again.
