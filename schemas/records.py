@@ -265,7 +265,8 @@ class UnitReport(Record):
         seconds: Time of a worker in each step. Steps that worked at the same time share it.
         revisited: What became of the rows that were asked for again.
         error: Why the unit is not committed, None if it is.
-        fatal: The error is corruption: trying again cannot help, and going on would hide it.
+        fatal: Trying again cannot help: the error is corruption, which going on would hide, or a store's refusal.
+        denied: A store did not let the worker in, as it would no other unit; fatal, too.
         spans: What was done when, if the run is traced.
     """
 
@@ -280,6 +281,7 @@ class UnitReport(Record):
     revisited: Revisited | None = None
     error: str | None = None
     fatal: bool = False
+    denied: bool = False
     spans: tuple[StepSpan, ...] = ()
 
 
