@@ -20,7 +20,7 @@ class TransientError(CurationError):
 
 
 class AccessError(CurationError):
-    """A store does not let this process in: no credentials, wrong or expired ones, or no right. No part's fault: stop."""
+    """A store does not let this process in: no credentials, wrong or expired ones, or no right. No part's fault."""
 
 
 class LostJobError(CurationError):

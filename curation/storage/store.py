@@ -99,15 +99,16 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def open_read(self, path: str, *, in_pieces: bool = False) -> IO[bytes]:
+    def open_read(self, path: str, *, in_pieces: bool = False, size_bytes: int | None = None) -> IO[bytes]:
         """The file, opened for reading at any place.
 
         Args:
             in_pieces: It is read here and there, not front to back: an object store sends just what is asked for.
+            size_bytes: Of a file that is read in pieces, where that is known: an object store is then not asked for it.
         """
         if self.is_local:
             return open(self.locate(path), "rb")
-        return self._objects.open_read(path, in_pieces=in_pieces)
+        return self._objects.open_read(path, in_pieces=in_pieces, size_bytes=size_bytes)
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""

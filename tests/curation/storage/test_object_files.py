@@ -9,9 +9,9 @@ import pytest
 from faulty_proxy import ERROR_IN_200, Fault, FaultyProxy
 from s3_server import BUCKET, S3Server, use_server
 
-from curation.errors import TransientError
-from curation.storage import multipart, store_failures
-from curation.storage.column_groups import read_columns, write_columns
+from curation.errors import CorruptionError, TransientError
+from curation.storage import column_groups, multipart, store_failures
+from curation.storage.column_groups import read_all, read_columns, write_columns
 from curation.storage.store import Store
 
 
@@ -158,12 +158,59 @@ def test_the_first_one_stays_when_a_name_is_put_twice(store):
     assert store.read_bytes("c/0.json") == b"first"
 
 
-def test_no_more_is_sent_than_asked_for_when_a_file_is_read_in_pieces(store, server):
+def requests_of(store):
+    """Method and range of every request from now on."""
+    asked = []
+
+    def note(request, **_):
+        asked.append((request.method, (request.headers.get("Range") or b"").decode()))
+
+    store.fs.s3.meta.events.register("before-send.s3", note)
+    return asked
+
+
+def test_one_request_is_made_when_a_whole_file_is_read(store):
+    store.write_bytes("a", b"content")
+    asked = requests_of(store)
+    assert store.read_bytes("a") == b"content"
+    assert asked == [("GET", "")]
+    assert list(store.read_many(["a", "none"])) == [b"content", None]
+    assert asked == [("GET", "")] * 3
+
+
+def small_table(store):
+    return write_columns(store, "a.parquet", pa.table({"row": pa.array(range(10), pa.int64()), "url": ["u"] * 10}))
+
+
+def test_one_request_is_made_when_columns_of_a_small_file_are_read(store):
+    record = small_table(store)
+    asked = requests_of(store)
+    assert read_columns(store, record, ["url"])["row"].to_pylist() == list(range(10))
+    assert read_all(store, record).column_names == ["row", "url"]
+    assert asked == [("GET", "")] * 2
+
+
+@pytest.mark.parametrize("small_bytes", [0, 1 << 20])
+@pytest.mark.parametrize("left", [None, 0, 5, -5])
+def test_it_is_told_when_less_is_there_than_was_committed(store, monkeypatch, small_bytes, left):
+    monkeypatch.setattr(column_groups, "SMALL_BYTES", small_bytes)
+    record = small_table(store)
+    content = store.read_bytes("a.parquet")
+    if left is None:
+        store.delete("a.parquet")
+    else:
+        store.write_bytes("a.parquet", content[:left])
+    with pytest.raises(CorruptionError, match="committed but is gone" if left is None else "cannot be read as Parquet"):
+        read_columns(store, record, ["url"])
+
+
+def test_no_more_is_sent_than_asked_for_when_a_file_is_read_in_pieces(store, monkeypatch):
+    monkeypatch.setattr(column_groups, "SMALL_BYTES", 0)
     table = pa.table({"row": pa.array(range(1000), pa.int64()), "url": [os.urandom(500).hex() for _ in range(1000)]})
     record = write_columns(store, "a.parquet", table)
-    asked = []
-    store.fs.s3.meta.events.register("before-send.s3", lambda request, **_: asked.append(request.headers.get("Range")))
+    asked = requests_of(store)
     assert read_columns(store, record, [])["row"].to_pylist() == list(range(1000))
-    ranges = [header.decode().removeprefix("bytes=").split("-") for header in asked if header]
+    assert {method for method, _ in asked} == {"GET"}
+    ranges = [header.removeprefix("bytes=").split("-") for _, header in asked]
     assert sum(int(last) - int(first) + 1 for first, last in ranges) < 100_000 < record.size_bytes
     assert len(ranges) <= 3
