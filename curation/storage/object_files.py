@@ -135,8 +135,8 @@ class ObjectFiles:
 
         Args:
             in_pieces: Each read is one request for just what it asks for: of some columns, nothing else is sent.
-            size_bytes: Of a file that is read in pieces, where that is known: then the store is not asked for it. Whether
-                there is such a file shows at the first read.
+            size_bytes: Of a file that is read in pieces, where that is known: then the store is not asked for it.
+                Whether there is such a file shows at the first read.
         """
         if in_pieces and size_bytes is not None:
             pieces = _Pieces(self._fs, self._place(path), size_bytes)
