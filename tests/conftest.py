@@ -11,6 +11,7 @@ settings.load_profile("repository")
 STARTS_RAY = (
     "tests/integration/test_sandbox_run.py",
     "tests/jobs/training/test_distributed.py",
+    "tests/jobs/training/test_ray_of_a_training.py",
     "tests/curation/runtime/test_ray_data.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
