@@ -19,6 +19,14 @@ class TransientError(CurationError):
     """Likely to pass: try again with backoff."""
 
 
+class AccessError(CurationError):
+    """A store does not let this process in: no credentials, wrong or expired ones, or no right. No part's fault."""
+
+
+class LostJobError(CurationError):
+    """A cluster has no record of a job that was submitted to it: nobody can tell how it ended."""
+
+
 class StageError(CurationError):
     """A stage broke its contract or crashed: the part fails, the run goes on.
 

@@ -14,8 +14,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -141,19 +142,43 @@ def remember_settings(settings: Any) -> None:
 
 
 def _replaced(text: str, forms: Iterable[tuple[re.Pattern[str], str]], more: Iterable[str] = ()) -> str:
-    values = _known.union(_secrets_of_environment(), more)
-    for spelling in sorted({spelling for value in values for spelling in _spellings(value)}, key=len, reverse=True):
+    for spelling in _spellings_of(frozenset(_known.union(_secrets_of_environment(), more))):
         text = text.replace(spelling, MASK)
     for pattern, replacement in forms:
         text = pattern.sub(replacement, text)
     return text
 
 
+@lru_cache(maxsize=16)
+def _spellings_of(values: frozenset[str]) -> tuple[str, ...]:
+    """The longest first: a shorter one may be a piece of it."""
+    return tuple(sorted({spelling for value in values for spelling in _spellings(value)}, key=len, reverse=True))
+
+
 @cache
 def _spellings(value: str) -> tuple[str, ...]:
-    """A value as it is, and as it stands in a URL, in Python's representation of a text and in JSON."""
-    quoted = (quote(value), quote(value, safe=""), quote_plus(value))
-    return (value, *quoted, repr(value)[1:-1], repr(f"'{value}")[2:-1], json.dumps(value)[1:-1])
+    """A value as it is, and as it stands in a URL, in Python's representation of a text, in JSON and in Base64."""
+    quoted = [quote(value), quote(value, safe=""), quote_plus(value)]
+    quoted += [_ESCAPE.sub(lambda escape: escape[0].lower(), text) for text in quoted]
+    written = [repr(value)[1:-1], repr(f"'{value}")[2:-1], json.dumps(value)[1:-1]]
+    return (value, *quoted, *written, *_base64_spellings(value.encode(errors="surrogatepass")))
+
+
+_ESCAPE = re.compile(r"%[0-9A-F]{2}")
+
+
+def _base64_spellings(value: bytes) -> Iterator[str]:
+    """What Base64, plain and for URLs, makes of a value that stands alone, or somewhere in a longer text.
+
+    Three bytes are four characters, so it hangs on the number of bytes before the value. Characters at its ends that
+    hold bits of its neighbours are left out; they tell four bits at most.
+    """
+    for encode in (b64encode, urlsafe_b64encode):
+        for before, mixed in ((0, 0), (1, 2), (2, 3)):
+            padded = encode(bytes(before) + value).decode()[mixed:]
+            text = padded.rstrip("=")
+            # As it stands at the end of a text, and before something else.
+            yield from (padded, text, text if len(padded) == len(text) else text[:-1])
 
 
 def mask_process() -> None:

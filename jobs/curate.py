@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -228,7 +229,7 @@ def curate(
     """
     watch = watch or Watch()
     store = Store(out)
-    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    name = _run_name()
     runner, figures = _make_runner(runner_name, recipe, where or Where())
     traces = _traces(watch.trace or recipe.run.trace, name, recipe)
     heard = Listeners(listener, MetricsStream(store, name), *figures, *traces)
@@ -243,6 +244,11 @@ def curate(
         for each in traces:
             each.close()
         runner.close()
+
+
+def _run_name() -> str:
+    """When it began, and chance: drivers that begin in the same second must not write over each other's metrics."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:8]}"
 
 
 def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner, list[Listener]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from types import FrameType
 
-from curation.errors import CurationError, PlanError, RecipeError
+from curation.errors import CurationError, LostJobError, PlanError, RecipeError
 from curation.masking import mask, mask_process
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     ERROR = 1
     WRONG_INPUT = 2
     QUARANTINED = 3
+    LOST = 4
     INTERRUPTED = 130
 
 
@@ -43,6 +44,9 @@ def exit_code_of(command: Callable[[], int]) -> int:
     except (RecipeError, PlanError) as error:
         sys.stderr.write(f"{mask(str(error))}\n")
         return ExitCode.WRONG_INPUT
+    except LostJobError as error:
+        sys.stderr.write(f"{mask(str(error))}\n")
+        return ExitCode.LOST
     except CurationError as error:
         sys.stderr.write(f"{type(error).__name__}: {mask(str(error))}\n")
         return ExitCode.ERROR

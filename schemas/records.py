@@ -104,7 +104,8 @@ class PartCommit(Record):
         revisited: What the revisits came to that this commit carries out.
         rejected: Rows that ended here, by rule, when the commit was made; None in commits of before they were counted.
         failed: The same by reason.
-        seconds: Time in each step, for the rows that were measured for this commit.
+        seconds: Time of a worker in each step, for the rows that were measured for this commit. Steps that worked at
+            the same time share it.
     """
 
     version: Literal[1] = 1
@@ -261,10 +262,11 @@ class UnitReport(Record):
         rows_measured: Rows that were worked on; the others were taken over from an earlier run.
         rejected: Rows that ended here, by rule.
         failed: Rows that ended here, by reason.
-        seconds: Time in each step.
+        seconds: Time of a worker in each step. Steps that worked at the same time share it.
         revisited: What became of the rows that were asked for again.
         error: Why the unit is not committed, None if it is.
-        fatal: The error is corruption: trying again cannot help, and going on would hide it.
+        fatal: Trying again cannot help: the error is corruption, which going on would hide, or a store's refusal.
+        denied: A store did not let the worker in, as it would no other unit; fatal, too.
         spans: What was done when, if the run is traced.
     """
 
@@ -279,6 +281,7 @@ class UnitReport(Record):
     revisited: Revisited | None = None
     error: str | None = None
     fatal: bool = False
+    denied: bool = False
     spans: tuple[StepSpan, ...] = ()
 
 

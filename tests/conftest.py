@@ -12,6 +12,7 @@ STARTS_RAY = (
     "tests/integration/test_sandbox_run.py",
     "tests/jobs/training/test_distributed.py",
     "tests/curation/runtime/test_ray_runner.py",
+    "tests/jobs/training/test_ray_of_a_training.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
     "tests/curation/runtime/test_tries.py",

@@ -21,10 +21,16 @@ from schemas.records import DecisionCommit, PartCommit, PoolFile
 
 @dataclass(frozen=True)
 class MeasuredItem:
-    """A phase that has been run, and the columns it wrote."""
+    """A phase that has been run, and the columns it wrote.
+
+    Attributes:
+        set_aside: Parts that the run has set aside. A run beside this one may have committed them since; what is
+            decided and delivered here goes by what the fingerprints say, which is that their rows are dead.
+    """
 
     layout: PhaseLayout
     columns: tuple[str, ...]
+    set_aside: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,8 @@ class Lineage:
 
     def part_commit(self, item: MeasuredItem, part: int) -> PartCommit | None:
         """The commit of a part, None where the phase has set it aside."""
+        if part in item.set_aside:
+            return None
         try:
             return read_record(self.store, item.layout.commit(part), PartCommit)
         except FileNotFoundError:
@@ -143,7 +151,7 @@ class Lineage:
     def part_commits(self, item: MeasuredItem, parts: range | None = None) -> list[PartCommit]:
         """The commits of every part, or of some, that the phase has not set aside."""
         parts = range(self.parts) if parts is None else parts
-        paths = [item.layout.commit(part) for part in parts]
+        paths = [item.layout.commit(part) for part in parts if part not in item.set_aside]
         return list(read_records(self.store, paths, PartCommit).values())
 
     def columns_of(self, part: int, rows: np.ndarray, columns: Iterable[str]) -> pa.Table:

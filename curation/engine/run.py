@@ -205,7 +205,7 @@ class Run:
             light=lineage.index.rows <= LIGHT_ROWS["deciding" if deciding else "phase"],
             take_over=self._take_over(work),
         )
-        measured = MeasuredItem(layout, work.columns)
+        measured = MeasuredItem(layout, work.columns, frozenset(quarantined))
         prints.end_phase(both, quarantined, self._editions(lineage, measured) if both.revisits else {})
         return lineage.then(measured)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -24,11 +24,16 @@ _PIECES_AHEAD = 2
 
 
 class StageSpan:
-    """When a stage worked on a part, and for how long of that it was busy. Entered for each stretch."""
+    """When a stage worked on a part, and for how long of that it was busy. Entered for each stretch.
+
+    Attributes:
+        shared_s: Of the time that it was busy, what counts for stages that were busy at the same time.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.busy_s = 0.0
+        self.shared_s = 0.0
         self.rows = 0
         self.ended: Counter[str] = Counter()
         self._began = 0.0
@@ -72,8 +77,11 @@ class StageChain:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Time in each step, for the table of the latest run."""
-        return {name: span.busy_s for name, span in self.spans.items()}
+        """Time of the worker in each step, for the table of the latest run.
+
+        What steps did at the same time is divided among them: they add up to no more than the run took.
+        """
+        return {name: span.busy_s - span.shared_s for name, span in self.spans.items()}
 
     def forget(self) -> None:
         """Makes the latest run one that never was."""
@@ -131,6 +139,7 @@ class StageChain:
 
         While the stages behind it work on one piece (decoding waits for another process), it makes the next one.
         """
+        begun, busy = time.perf_counter(), {name: span.busy_s for name, span in self.spans.items()}
         waiting = WaitingRows(stage.config.step_name, alive, part)
         pieces: list[Future[pa.Table]] = []
         with ThreadPoolExecutor(1, thread_name_prefix="rowwise") as thread:
@@ -141,7 +150,16 @@ class StageChain:
                 pieces.append(thread.submit(self._straight, index + 1, behind, rows, part, ended))
             done = [piece.result() for piece in pieces]
         waiting.check_none_left()
+        self._share(busy, time.perf_counter() - begun)
         return done
+
+    def _share(self, before: Mapping[str, float], wall_s: float) -> None:
+        """Divides among the steps what they did at the same time, in proportion to what each did since `before`."""
+        spent = {span: span.busy_s - before.get(name, 0.0) for name, span in self.spans.items()}
+        overlap_s = sum(spent.values()) - wall_s
+        for span, busy_s in spent.items():
+            if overlap_s > 0:
+                span.shared_s += overlap_s * busy_s / (overlap_s + wall_s)
 
     def _nothing(self, start: int, stop: int, alive: pa.Table) -> pa.Table:
         """No rows, with the columns that survivors of these stages have."""

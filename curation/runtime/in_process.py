@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from curation.contracts.exchange import Partitions
 from curation.contracts.shared import LocalLink
 from curation.engine.operator import Handover, Operator
-from curation.errors import CorruptionError
-from curation.runtime.attempts import attempt
+from curation.runtime.attempts import attempt, fatal_error
 from curation.runtime.partitions import LocalPartitions
 from curation.storage.store import Store
 from schemas.records import UnitReport
@@ -35,6 +34,7 @@ class InProcessRunner:
 
         Raises:
             CorruptionError: What a unit found.
+            AccessError: A store did not let a unit in.
         """
         for operator in operators:
             operator.connect({name: LocalLink(spec) for name, spec in operator.shared.items()})
@@ -42,7 +42,7 @@ class InProcessRunner:
         try:
             for report in self._reports(operators, units):
                 if report.fatal:
-                    raise CorruptionError(report.error or "")
+                    raise fatal_error(report)
                 on_report(report)
         finally:
             for operator in operators:

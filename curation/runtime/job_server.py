@@ -24,7 +24,7 @@ import ray
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from curation.errors import RecipeError, TransientError
+from curation.errors import CurationError, LostJobError, RecipeError, TransientError
 from curation.runtime.secret_names import TICKET
 from curation.runtime.secrets import new_ticket, sealed
 
@@ -40,6 +40,8 @@ _SILENCE_S = 300
 """How long the server may be out of reach while a job is followed, and how long a job may write nothing before the
 connection to it is made anew."""
 _POLL_S = 0.5
+_GIVEN_NAME = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}")
+"""How a name ends that `curation submit` made: its job has been submitted somewhere."""
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -79,6 +81,7 @@ class JobServer:
     """
 
     def __init__(self, address: str) -> None:
+        self._seen: set[str] = set()
         self.address = address.rstrip("/")
         self._check_reachable()
         try:
@@ -133,11 +136,22 @@ class JobServer:
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             # The last two: an answer in JSON that is none of a job server's.
             if job is not None and re.search(r"status code 404|does not exist", str(error)):
-                raise RecipeError(
-                    f"{job}: no such job at {self.address}; `curation jobs list` shows what there is"
-                ) from error
+                raise self._unknown(job) from error
             kind = TransientError if "status code 5" in str(error) else RecipeError
             raise kind(f"{self.address}: the job server refuses: {_first_line(error)}") from error
+
+    def _unknown(self, job: str) -> CurationError:
+        if job in self._seen:
+            known = (
+                "knew this job and has no record of it any more: its head was restarted, most likely, which ends jobs"
+            )
+            return LostJobError(f"{job}: {self.address} {known}; what it committed is kept, submit it again to go on")
+        if _GIVEN_NAME.search(job):
+            unknown = (
+                "has no record of this job: its head was restarted since, which ends jobs, or it is another cluster"
+            )
+            return LostJobError(f"{job}: {self.address} {unknown}; what it committed is kept, submit it again to go on")
+        return RecipeError(f"{job}: no such job at {self.address}; `curation jobs list` shows what there is")
 
     def submit(
         self, job: str, entrypoint: str, package: Path, *, secrets: Mapping[str, str], metadata: Mapping[str, str]
@@ -157,6 +171,7 @@ class JobServer:
                 runtime_env={"working_dir": str(package), "env_vars": variables},
                 metadata=dict(metadata),
             )
+        self._seen.add(job)
 
     def _leave(self, secrets: Mapping[str, str]) -> str:
         """Leaves secrets for the driver, in the memory of the cluster's head; returns the ticket."""
@@ -171,9 +186,16 @@ class JobServer:
         return ticket
 
     def job(self, job: str) -> Job:
-        """One job. Raises RecipeError if there is none."""
+        """One job.
+
+        Raises:
+            LostJobError: There was one.
+            RecipeError: There is none.
+        """
         with self._answers(job):
-            return _job(self._client.get_job_info(job))
+            found = _job(self._client.get_job_info(job))
+        self._seen.add(job)
+        return found
 
     def jobs(self) -> list[Job]:
         """All submitted jobs, the newest first."""
@@ -196,6 +218,7 @@ class JobServer:
 
         Raises:
             TransientError: The server has been out of reach for five minutes. The job may go on.
+            LostJobError: The server has forgotten it.
         """
         self.job(job)
         written = 0
@@ -221,7 +244,7 @@ class JobServer:
     def _rest(self, job: str, written: int) -> str:
         try:
             return self.logs(job)[written:]
-        except RecipeError:
+        except (RecipeError, LostJobError):
             # A job that never began has no logs.
             return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
@@ -25,11 +25,13 @@ def delete_left_partitions(workspace: Store, older_than: timedelta = LEFT_AFTER)
         workspace: As of `LocalPartitions`.
         older_than: Younger ones may be those of a run that goes on.
     """
+    left = [folder for folder in workspace.list("") if folder.startswith(_FOLDER)]
+    if not left:
+        return 0
     deleted = 0
-    before = datetime.now(UTC) - older_than
-    for folder in workspace.list(""):
-        if not folder.startswith(_FOLDER):
-            continue
+    # By the clock that dates the files: this machine's may be wrong.
+    before = workspace.now() - older_than
+    for folder in left:
         try:
             times = [workspace.modified(f"{folder}/{file}") for file in workspace.list(folder)]
         except FileNotFoundError:

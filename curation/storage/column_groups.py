@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,8 @@ from schemas.records import FileRecord
 PAYLOAD_ROW_GROUP = 128
 """Rows of a row group where there are images: a shard that needs a few rows of a part reads a few megabytes."""
 SCALAR_ROW_GROUP = 65_536
+SMALL_BYTES = 1 << 20
+"""A file up to this size comes from an object store with one request, which takes less time than a second one would."""
 _REPETITIVE = frozenset(
     {
         "outcome",
@@ -98,20 +103,31 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
         CorruptionError: The file is gone or is no longer what was committed.
         TransientError: The store did not give it this time.
     """
+    with _opened(store, file) as parquet:
+        names = list(dict.fromkeys(["row", *columns]))
+        return parquet.read(names) if rows is None else _read_selected(parquet, names, rows)
+
+
+def read_all(store: Store, file: FileRecord) -> pa.Table:
+    """Reads a file with all its columns. Raises as `read_columns`."""
+    with _opened(store, file) as parquet:
+        return parquet.read()
+
+
+@contextmanager
+def _opened(store: Store, file: FileRecord) -> Iterator[pq.ParquetFile]:
+    """The file, and what is raised while it is read as `read_columns` has it."""
     try:
         with (
-            store.open_read(file.path, in_pieces=True) as raw,
+            _bytes_of(store, file) as raw,
             # Column chunks that lie together come with one request.
             pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True) as parquet,
         ):
-            names = list(dict.fromkeys(["row", *columns]))
             if parquet.metadata.num_rows != file.rows:
                 raise CorruptionError(
                     f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}"
                 )
-            if rows is None:
-                return parquet.read(names)
-            return _read_selected(parquet, names, rows)
+            yield parquet
     except FileNotFoundError as error:
         raise CorruptionError(f"{store.locate(file.path)}: was committed but is gone") from error
     except (pa.ArrowInvalid, OSError) as error:
@@ -120,11 +136,10 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
         raise CorruptionError(f"{store.locate(file.path)}: cannot be read as Parquet: {error}") from error
 
 
-def read_all(store: Store, file: FileRecord) -> pa.Table:
-    """Reads a file with all its columns. Raises as `read_columns`."""
-    with store.open_read(file.path, in_pieces=True) as raw:
-        names = pq.read_schema(raw).names
-    return read_columns(store, file, names).select(names)
+def _bytes_of(store: Store, file: FileRecord) -> IO[bytes]:
+    if store.is_local or file.size_bytes > SMALL_BYTES:
+        return store.open_read(file.path, in_pieces=True, size_bytes=file.size_bytes)
+    return io.BytesIO(store.read_bytes(file.path))
 
 
 def _is_of_the_store(error: Exception) -> bool:

@@ -55,9 +55,9 @@ class ForkedStore(Store):
         below = dict(zip(missing, self._below.read_many(missing), strict=True))
         return [below[path] if content is None else content for path, content in zip(paths, above, strict=True)]
 
-    def open_read(self, path: str, *, in_pieces: bool = False) -> IO[bytes]:
+    def open_read(self, path: str, *, in_pieces: bool = False, size_bytes: int | None = None) -> IO[bytes]:
         """The file, opened for reading at any place."""
-        return self._holder(path).open_read(path, in_pieces=in_pieces)
+        return self._holder(path).open_read(path, in_pieces=in_pieces, size_bytes=size_bytes)
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
+from hashlib import md5
 from typing import Any, Protocol, TypeVar
 
 from curation.errors import CurationError, TransientError
@@ -14,6 +16,10 @@ T = TypeVar("T")
 
 PART_BYTES = 32 << 20
 """Of an upload: 10,000 parts, which is what S3 takes, make 335 GB. Files below this size are one PUT."""
+
+
+_MARK = "curation-upload"
+"""Of an object's metadata: which upload it came from."""
 
 
 class Ask(Protocol):
@@ -41,6 +47,7 @@ class Upload(io.RawIOBase):
         self._waiting = bytearray()
         self._size = 0
         self._upload: str | None = None
+        self._mark = uuid.uuid4().hex
         self._parts: list[dict[str, Any]] = []
 
     def writable(self) -> bool:
@@ -88,7 +95,7 @@ class Upload(io.RawIOBase):
 
     def _send(self, part: bytes) -> None:
         if self._upload is None:
-            self._upload = str(self._call("create_multipart_upload")["UploadId"])
+            self._upload = str(self._call("create_multipart_upload", Metadata={_MARK: self._mark})["UploadId"])
         number = len(self._parts) + 1
         sent = self._of_upload("upload_part", PartNumber=number, Body=part)
         self._parts.append({"PartNumber": number, "ETag": sent["ETag"]})
@@ -100,13 +107,24 @@ class Upload(io.RawIOBase):
             # The reply may have been lost: then the upload is gone because the file is there.
             if not self._is_there():
                 raise
+            # Where another's file of the same bytes lies there, the upload may not be gone.
+            self.abandon()
         self._fs.invalidate_cache()
 
     def _is_there(self) -> bool:
+        """Whether what lies there is this upload, or one of the same parts.
+
+        Its size would not tell: an older file may have the same. The mark tells in every store; the ETag, where a store
+        makes it of the parts as S3 does, also of another writer's file with the same bytes.
+        """
         try:
-            return int(self._ask(self._path, self._fs.size)) == self._size
+            found = self._call("head_object")
         except (FileNotFoundError, TransientError):
             return False
+        if found["ContentLength"] != self._size:
+            return False
+        marked = dict(found.get("Metadata", {})).get(_MARK) == self._mark
+        return marked or str(found["ETag"]).strip('"') == etag_of_parts([part["ETag"] for part in self._parts])
 
     def _of_upload(self, method: str, **values: Any) -> dict[str, Any]:
         try:
@@ -120,3 +138,18 @@ class Upload(io.RawIOBase):
             return dict(self._fs.call_s3(method, Bucket=bucket, Key=key, **values))
 
         return self._ask(self._path, call)
+
+
+def etag_of_parts(etags: Sequence[str]) -> str | None:
+    """What S3 calls a file that was uploaded by parts; None where it does not follow from those of the parts.
+
+    Args:
+        etags: Of the parts in their order. They are MD5 sums, but for files that are encrypted with keys of a service.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+    """
+    try:
+        sums = b"".join(bytes.fromhex(etag.strip('"')) for etag in etags)
+    except ValueError:
+        return None
+    return f"{md5(sums, usedforsecurity=False).hexdigest()}-{len(etags)}"

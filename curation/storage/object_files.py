@@ -22,6 +22,7 @@ from curation.storage.store_failures import (
     TRIES,
     is_refused_condition,
     patiently,
+    status_of,
     telling_apart,
     told_apart,
 )
@@ -33,6 +34,7 @@ _S3_TRIES_ON_THE_WAY = 2
 _CONNECTIONS = 32
 """Of one process; as many small files are read at a time."""
 _MOST_KEYS = 1000
+_NOTHING_IN_RANGE = 416
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ class ObjectFiles:
         return patiently(once, self._tries)
 
     def read_bytes(self, path: str) -> bytes:
-        """The content of a file."""
-        return bytes(self._ask(path, self._fs.cat_file))
+        """The content of a file, in one request."""
+        # More than one connection, and s3fs asks for the size first, which costs as much as the file does.
+        alone = {"max_concurrency": 1} if isinstance(self._fs, S3FileSystem) else {}
+        return bytes(self._ask(path, lambda place: self._fs.cat_file(place, **alone)))
 
     def read_many(self, paths: Sequence[str]) -> Sequence[bytes | None]:
         """The content of many small files, some at a time; None for one that is not there."""
@@ -126,12 +130,17 @@ class ObjectFiles:
         except FileNotFoundError:
             return None
 
-    def open_read(self, path: str, *, in_pieces: bool = False) -> IO[bytes]:
+    def open_read(self, path: str, *, in_pieces: bool = False, size_bytes: int | None = None) -> IO[bytes]:
         """The file, opened for reading at any place.
 
         Args:
             in_pieces: Each read is one request for just what it asks for: of some columns, nothing else is sent.
+            size_bytes: Of a file that is read in pieces, where that is known: then the store is not asked for it.
+                Whether there is such a file shows at the first read.
         """
+        if in_pieces and size_bytes is not None:
+            pieces = _Pieces(self._fs, self._place(path), size_bytes)
+            return cast("IO[bytes]", _PatientReader(pieces, self._place(path), self._tries))
         how = {"cache_type": "none"} if in_pieces else {"block_size": READ_AHEAD_BYTES}
         opened = self._ask(path, lambda place: self._fs.open(place, "rb", **how))
         reader = _PatientReader(opened, self._place(path), self._tries)
@@ -275,6 +284,42 @@ def _written(info: dict[str, Any]) -> datetime:
     if isinstance(when, datetime):
         return when.astimezone(UTC)
     return datetime.fromtimestamp(float(when or 0), UTC)
+
+
+class _Pieces:
+    """A file of known size, of which each read is one request. Where there is less of it, reads come short.
+
+    fsspec's own files ask for what they are called, how long they are and when they changed before the first read.
+    """
+
+    def __init__(self, fs: Any, place: str, size_bytes: int) -> None:
+        self._fs = fs
+        self._path = place
+        self._size = size_bytes
+        self._at = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._size if size < 0 else min(self._at + size, self._size)
+        if end <= self._at:
+            return b""
+        try:
+            data = bytes(self._fs.cat_file(self._path, start=self._at, end=end))
+        except STORE_ERRORS as error:
+            if status_of(error) != _NOTHING_IN_RANGE:
+                raise
+            data = b""
+        self._at += len(data)
+        return data
+
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 class _PatientReader(io.RawIOBase):

@@ -9,7 +9,7 @@ from typing import Any
 from fsspec.asyn import sync
 from s3fs import S3FileSystem
 
-from curation.errors import CurationError
+from curation.errors import AccessError
 from curation.storage.store import Store
 
 _CREDENTIALS_S = 600
@@ -52,5 +52,5 @@ def _credentials(fs: Any) -> tuple[dict[str, str], int]:
 async def _frozen(fs: Any) -> Any:
     credentials = await fs.session.get_credentials()
     if credentials is None:
-        raise CurationError("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
+        raise AccessError("no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
     return await credentials.get_frozen_credentials()

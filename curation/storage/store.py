@@ -99,15 +99,16 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def open_read(self, path: str, *, in_pieces: bool = False) -> IO[bytes]:
+    def open_read(self, path: str, *, in_pieces: bool = False, size_bytes: int | None = None) -> IO[bytes]:
         """The file, opened for reading at any place.
 
         Args:
             in_pieces: It is read here and there, not front to back: an object store sends just what is asked for.
+            size_bytes: Of a file that is read in pieces, where that is known: an object store is then not asked for it.
         """
         if self.is_local:
             return open(self.locate(path), "rb")
-        return self._objects.open_read(path, in_pieces=in_pieces)
+        return self._objects.open_read(path, in_pieces=in_pieces, size_bytes=size_bytes)
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -122,6 +123,18 @@ class Store:
         if self.is_local:
             return datetime.fromtimestamp(os.stat(self.locate(path)).st_mtime, UTC)
         return self._objects.modified(path)
+
+    def now(self) -> datetime:
+        """The time, in UTC, by the clock that dates files: of whatever machine keeps them, which may not be this one.
+
+        Writes a file that is empty, looks at it and removes it.
+        """
+        path = f"probe-{uuid.uuid4().hex}"
+        self.write_bytes(path, b"")
+        try:
+            return self.modified(path)
+        finally:
+            self.delete(path)
 
     def list(self, folder: str) -> list[str]:
         """Names of the entries directly in a folder, sorted; none where there is no such folder."""
@@ -231,9 +244,11 @@ class Store:
             self._objects.write_bytes(path, data)
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        """Puts a small file unless there is one of that name already; of several racers, exactly one gets True.
+        """Puts a small file unless there is one of that name already; of racers with different bytes, one gets True.
 
-        Racers put different bytes: that is how one whose reply was lost, and who asked again, knows that it won.
+        An object store that is asked again, because its reply was lost, refuses what it took before; so whoever finds
+        its own bytes there has won. Where racers put the same bytes, each of them is therefore told True by an object
+        store, and one alone on a disk: the answer then tells no more than what the file holds.
 
         Raises:
             TransientError: The store did not say who won: ask again.

@@ -12,11 +12,20 @@ from typing import TypeVar
 
 import aiohttp
 import fsspec.exceptions
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    UnauthorizedSSOTokenError,
+)
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from curation.errors import CurationError, TransientError
+from curation.errors import AccessError, CurationError, TransientError
 
 T = TypeVar("T")
 
@@ -28,6 +37,13 @@ _FINAL_NUMBERS = frozenset(
 )
 _PASSING_CODES = frozenset({"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "RequestTimeTooSkewed"})
 """Wrong requests by their status, but it was the way that spoilt them."""
+_DENIED_CODES = frozenset(
+    {
+        *("403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "ExpiredToken", "InvalidAccessKeyId"),
+        *("InvalidSecurity", "InvalidToken", "NotSignedUp", "SignatureDoesNotMatch", "TokenRefreshRequired"),
+    }
+)
+_WITHOUT_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, NoAuthTokenError, UnauthorizedSSOTokenError)
 _ON_THE_WAY = (HTTPClientError, BotoConnectionError, IncompleteReadError)
 STORE_ERRORS = (
     OSError,
@@ -47,7 +63,8 @@ def telling_apart(place: str) -> Iterator[None]:
 
     Raises:
         TransientError: Likely to pass: the store is overloaded, slow, or cannot be reached.
-        CurationError: The store refuses: credentials, rights, or a request that it does not know.
+        AccessError: The store refuses credentials, or does not give the right.
+        CurationError: It refuses a request that it does not know.
     """
     try:
         yield
@@ -71,9 +88,24 @@ def naming_full_disks(place: str) -> Iterator[None]:
 def told_apart(error: BaseException, place: str) -> CurationError:
     """The error of this project for an error of a store."""
     said = " ".join(str(error).split()) or type(error).__name__
+    if is_denied(error):
+        return AccessError(f"{place}: the store refuses: {said}; see to credentials and rights, then start again")
     if is_passing(error):
         return TransientError(f"{place}: the store did not answer as it should: {said}")
     return CurationError(f"{place}: the store refuses: {said}; see to credentials and rights, then start again")
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether a store misses credentials, refuses them, or does not give the right: the next request fails as well."""
+    return isinstance(error, _WITHOUT_CREDENTIALS) or error_code(error) in _DENIED_CODES
+
+
+def denial_behind(error: BaseException) -> BaseException | None:
+    """The first of an error and its causes that says that a store does not let this process in; None if none does."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, AccessError) or is_denied(cause)):
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return cause
 
 
 def is_passing(error: BaseException) -> bool:

@@ -51,14 +51,14 @@ def sweep(
         older_than: Since it was written.
         dry_run: Remove nothing.
         idle: No run is going on in the folder, whatever its record says.
-        now: By the store's clock.
+        now: By the store's clock; None: it is asked. A wrong clock of this machine must not make young files old.
 
     Raises:
         RecipeError: There is no run, or a removal was begun and not finished.
     """
     store, record = open_run(folder)
     Removals(store).check_finished()
-    now = now or datetime.now(UTC)
+    now = now or store.now()
     seen = take_inventory(store)
     # Once more, so that commits count that were made while files were listed.
     again = take_inventory(store)

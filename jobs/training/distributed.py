@@ -29,8 +29,9 @@ def train_distributed(
     """Trains as `train` does, in several processes that share out the streams of shards.
 
     The batches are those of one process with the same configuration; only the sums over them are
-    taken in another order, and batch norms see each process's share alone. Starts Ray unless it
-    runs. All nodes have to see `shards` and `out` under the same paths.
+    taken in another order, and batch norms see each process's share alone. Joins the cluster at
+    RAY_ADDRESS; where none is named, starts a Ray that nobody else reaches. All nodes have to see
+    `shards` and `out` under the same paths.
 
     Args:
         shards: see `train`.
@@ -53,6 +54,7 @@ def train_distributed(
     found = [path if is_url(path) else str(Path(path).absolute()) for path in list_shards(shards)]
     out = out.absolute()
     claim_folder(out, config)
+    _join_or_start_ray()
     job = {"shards": found, "out": str(out), "config": config.model_dump(mode="json"), "lender": _lender(secrets)}
     trainer = TorchTrainer(
         _work,
@@ -64,6 +66,16 @@ def train_distributed(
         run_config=RunConfig(name="ray", storage_path=str(out)),
     )
     return _fit(trainer, out)
+
+
+def _join_or_start_ray() -> None:
+    """Ray Train by itself would start a Ray that listens on every interface, or join one that it finds."""
+    import ray
+
+    from curation.runtime.ray_start import join_or_start_ray
+
+    if not ray.is_initialized():
+        join_or_start_ray(None, log_to_driver=True)
 
 
 def _fit(trainer: Any, out: Path) -> TrainResult:
@@ -78,11 +90,8 @@ def _fit(trainer: Any, out: Path) -> TrainResult:
 def _lender(secrets: Sequence[str]) -> Any:
     if not secrets:
         return None
-    import ray
-
     from curation.runtime.secrets import lend
 
-    ray.init(ignore_reinit_error=True)
     return lend(secrets)
 
 

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -100,6 +102,47 @@ def test_a_value_is_masked_when_it_is_spelt_otherwise(monkeypatch, write, value)
     assert "w0rd" not in said
     assert "c d" not in said
     assert "lines" not in said
+
+
+def lower_escapes(value):
+    return re.sub("%..", lambda escape: escape[0].lower(), quote(value, safe=""))
+
+
+def test_a_value_is_masked_when_its_escapes_are_in_lower_case(monkeypatch):
+    monkeypatch.setenv("SHOP_DB_PASSWORD", "p@ss/w0rd+ x")
+    assert mask(f"no {lower_escapes('p@ss/w0rd+ x')} here") == "no *** here"
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("unpadded", [True, False])
+@pytest.mark.parametrize("value", ["p@ss/w0rd+", "hush-hush-", "ünïcödé??>", "1234567~~~8", "123456~~~789"])
+def test_a_value_is_masked_when_base64_hides_it_alone(monkeypatch, encode, unpadded, value):
+    monkeypatch.setenv("SHOP_DB_PASSWORD", value)
+    hidden = encode(value.encode()).decode()
+    hidden = hidden.rstrip("=") if unpadded else hidden
+    assert mask(f"no {hidden} here") == "no *** here"
+    assert masked({"path": f"s3://b/{hidden}"}) == {"path": "s3://b/***"}
+
+
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+@pytest.mark.parametrize("before", ["", "u", "us", "use", "user:"])
+@pytest.mark.parametrize("after", ["", "/", "@h", "@ho", "@host"])
+def test_a_value_is_masked_when_base64_hides_it_in_a_longer_text(monkeypatch, encode, before, after):
+    value = "p@ss/w0rd+??>"
+    monkeypatch.setenv("SHOP_DB_PASSWORD", value)
+    said = mask(f"x={encode(f'{before}{value}{after}'.encode()).decode()};")
+    assert "***" in said
+    left = [piece for piece in re.split(r"[=;*]+", said.removeprefix("x=")) if piece]
+    # What is left of it is its neighbours, and no more than a character at either end.
+    assert sum(len(piece) for piece in left) * 6 <= (len(before) + len(after)) * 8 + 12
+    assert not any(value[place : place + 3].encode() in decoded(piece) for piece in left for place in range(10))
+
+
+def decoded(piece):
+    text = piece.replace("-", "+").replace("_", "/")
+    return b"|".join(
+        b64decode(text[start:] + "=" * (-len(text[start:]) % 4)) for start in range(4) if len(text[start:]) % 4 != 1
+    )
 
 
 @pytest.mark.parametrize("name", ["PGPASSWORD", "SSHPASS", "HF_TOKEN", "MYSQL_PWD"])

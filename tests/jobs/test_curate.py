@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,23 @@ def test_metrics_and_recipe_lie_beside_the_results_when_a_run_ended(run, tmp_pat
     assert "min: 3" in (out / "recipe.yaml").read_text()
     lines = [json.loads(line) for path in sorted((out / "metrics").iterdir()) for line in path.open()]
     assert sum(line["rows_in"] for line in lines if line["event"] == "unit" and line["item"] == "text_rules") == 20
+
+
+def test_metrics_of_both_are_kept_when_two_drivers_begin_in_one_second(run, tmp_path, monkeypatch):
+    class StoppedClock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 2, 3, 4, 5, tzinfo=tz)
+
+    monkeypatch.setattr(curate, "datetime", StoppedClock)
+    run()
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out" / "metrics").iterdir()}
+    run()
+    both = {path.name: path.read_bytes() for path in (tmp_path / "out" / "metrics").iterdir()}
+    assert all(name.startswith("20260102T030405000000-") for name in both)
+    assert len(first) == 3
+    assert len(both) == 6
+    assert both.items() >= first.items()
 
 
 def test_the_plan_starts_nothing_when_it_is_shown(recipe, tmp_path, capsys):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from curation.errors import CorruptionError, PlanError, RecipeError, StageError
+from curation.errors import CorruptionError, LostJobError, PlanError, RecipeError, StageError
 from jobs.exit_codes import ExitCode, exit_code_of
 
 
@@ -36,6 +36,7 @@ def failing(error):
             "CorruptionError: x.parquet: was committed but is",
         ),
         (StageError("lost a row", stage="draw", part=3), 1, "StageError: part 3, step draw: lost a row\n"),
+        (LostJobError("words-1: no record"), 4, "words-1: no record\n"),
         (KeyboardInterrupt(), 130, "interrupted; everything committed is kept, the same command goes on from there\n"),
     ],
 )

@@ -1,14 +1,16 @@
 """What is checked before anything is sent, what a job is given, what its end means. See tests/cluster for the rest."""
 
+import itertools
 import json
 import os
 import threading
 from argparse import Namespace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import ray
 from word_recipes import write_recipe
 
 from curation.runtime.job_server import Job
@@ -51,6 +53,61 @@ def cluster_of():
     yield started
     for server in servers:
         server.shutdown()
+
+
+@pytest.fixture
+def restarted_cluster():
+    """A job server that knows of `drawn-0` for the first two questions, as one whose head is then restarted."""
+    version = {"version": "4", "ray_version": ray.__version__, "ray_commit": "", "session_name": ""}
+    details = {"type": "SUBMISSION", "submission_id": "drawn-0", "status": "RUNNING", "entrypoint": "python"}
+    questions = itertools.count()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/api/version":
+                return self._answer(200, json.dumps(version).encode())
+            if self.path == "/api/jobs/drawn-0" and next(questions) < 2:
+                return self._answer(200, json.dumps(details).encode())
+            return self._answer(404, b"Job drawn-0 does not exist")
+
+        def do_POST(self):
+            self._answer(404, b"Job drawn-0 does not exist")
+
+        def _answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_job_is_told_to_be_lost_when_the_head_forgets_it_while_it_is_followed(restarted_cluster, capsys):
+    assert main(["jobs", "logs", "-f", "drawn-0", "--address", restarted_cluster]) == 4
+    said = capsys.readouterr().err
+    assert said.startswith(f"drawn-0: {restarted_cluster} knew this job and has no record of it any more: its head was")
+    assert "submit it again" in said
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "stop"])
+@pytest.mark.parametrize(
+    ("job", "code", "message"),
+    [
+        ("my-pairs-20261124-101500-3f2a", 4, "has no record of this job: its head was restarted since"),
+        ("my-pears", 2, "no such job at"),
+    ],
+)
+def test_a_lost_job_is_told_from_a_misspelt_one_when_nobody_knows_it(
+    restarted_cluster, capsys, command, job, code, message
+):
+    assert main(["jobs", command, job, "--address", restarted_cluster]) == code
+    assert message in capsys.readouterr().err
 
 
 def test_mistakes_of_the_recipe_are_told_here_when_it_is_wrong(recipe, capsys):

@@ -3,6 +3,7 @@
 import gzip
 import os
 import tarfile
+from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -83,14 +84,24 @@ def recipe_text(port: int) -> str:
 
 
 def leaks(folder: Path) -> list[str]:
-    """Every file below a folder that holds a planted secret: as it is, unpacked, and in its values."""
+    """Every file below a folder that holds a planted secret or its Base64: as it is, unpacked, and in its values."""
     found = []
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
             texts = list(_texts(path)) if path.is_file() and not path.is_symlink() else []
-            found += [f"{path}: {secret}" for secret in SECRETS if any(secret.encode() in text for text in texts)]
+            found += [
+                f"{path}: {secret}"
+                for secret in SECRETS
+                if any(form in text for form in _forms(secret) for text in texts)
+            ]
     return sorted(found)
+
+
+def _forms(secret: str):
+    yield secret.encode()
+    for before, mixed in ((0, 0), (1, 2), (2, 3)):
+        yield b64encode(bytes(before) + secret.encode())[mixed:].rstrip(b"=")[:-1]
 
 
 def _texts(path: Path):

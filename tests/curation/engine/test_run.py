@@ -86,6 +86,36 @@ def test_quarantined_rows_are_measured_when_the_cause_is_mended(tmp_path):
     assert files_of(tmp_path / "out", mended) == files_of(tmp_path / "fresh", fresh)
 
 
+class BesideIt:
+    """Does something, once, when the nth item of a run starts."""
+
+    def __init__(self, number, act):
+        self.left = number
+        self.act = act
+
+    def item_started(self, start):
+        self.left -= 1
+        if self.left == 0:
+            self.act()
+
+    def unit_done(self, report):
+        pass
+
+    def item_ended(self, seconds):
+        pass
+
+
+@pytest.mark.parametrize("item", [2, 3, 4, 5, 6])
+def test_a_part_stays_set_aside_to_the_end_when_another_driver_commits_it_meanwhile(tmp_path, item):
+    undisturbed = execute(tmp_path / "alone", "measure_text.raise_row=20", log=tmp_path)
+    beside = BesideIt(item, lambda: execute(tmp_path / "out"))
+    result = execute(tmp_path / "out", "measure_text.raise_row=20", listener=beside)
+    assert beside.left <= 0
+    assert result.quarantined == (("measure_text", 1),)
+    assert files_of(tmp_path / "out", result) == files_of(tmp_path / "alone", undisturbed)
+    assert execute(tmp_path / "out").quarantined == ()
+
+
 def test_the_verdicts_do_not_depend_on_it_when_parts_have_another_size(tmp_path):
     small = execute(tmp_path / "small", "run.part_rows=7")
     large = execute(tmp_path / "large", "run.part_rows=1000")

@@ -1,6 +1,7 @@
 """Stages on one worker: order, ends, columns that pass, and the row each streamed result belongs to."""
 
 import threading
+import time
 
 import pyarrow as pa
 import pytest
@@ -171,6 +172,29 @@ def test_seconds_are_those_of_this_part_when_several_are_run():
     slow.config = MeasureText.Config()
     chain.run(rows_of(1), 1)
     assert chain.seconds["measure_text"] < 0.05
+
+
+def test_seconds_add_up_to_what_the_run_took_when_steps_work_at_the_same_time():
+    class SlowDraw(Draw):
+        def stream(self, table):
+            for piece in super().stream(table):
+                time.sleep(0.02)
+                yield piece
+
+    class SlowDevelop(Develop):
+        def process(self, table):
+            time.sleep(0.04)
+            return super().process(table)
+
+    chain = StageChain([SlowDraw(Draw.Config()), SlowDevelop(Develop.Config())])
+    begun = time.perf_counter()
+    chain.run(rows_of(*range(20)), 0)
+    took = time.perf_counter() - begun
+    busy = {name: span.busy_s for name, span in chain.spans.items()}
+    assert sum(busy.values()) > 1.15 * took, "they did work at the same time"
+    assert 0.8 * took <= sum(chain.seconds.values()) <= took
+    shares = {name: seconds / busy[name] for name, seconds in chain.seconds.items()}
+    assert shares["draw"] == pytest.approx(shares["develop"])
 
 
 def test_a_chain_without_stages_keeps_its_rows_when_run():

@@ -3,10 +3,11 @@
 import threading
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 from scripted_operator import DONE, Scripted
 
 from curation.engine.operator import Handover, Operator
-from curation.errors import CorruptionError
+from curation.errors import AccessError, CorruptionError
 from curation.runtime.in_process import InProcessRunner
 from schemas.records import UnitReport
 
@@ -40,6 +41,11 @@ def test_the_others_are_done_when_one_unit_fails():
 def test_it_stops_at_once_when_data_is_damaged():
     with pytest.raises(CorruptionError, match="is gone"):
         run(CorruptionError("x.parquet: is gone"), DONE, units=(0, 1))
+
+
+def test_it_stops_at_once_when_a_store_does_not_let_it_in():
+    with pytest.raises(AccessError, match="Unable to locate credentials"):
+        run(NoCredentialsError(), DONE, units=(0, 1))
 
 
 class Meeting(Operator):

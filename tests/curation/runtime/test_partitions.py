@@ -1,12 +1,15 @@
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 import pytest
 
+from curation.runtime import partitions
 from curation.runtime.partitions import LocalPartitions, delete_left_partitions
+from curation.storage import store
 from curation.storage.store import Store
 
 
@@ -68,3 +71,19 @@ def test_partitions_of_a_killed_driver_are_deleted_when_they_are_a_day_old(tmp_p
     assert delete_left_partitions(workspace) == 1
     assert workspace.list("") == ["others", "partitions-used"]
     assert delete_left_partitions(Store(str(tmp_path / "none"))) == 0
+
+
+def test_young_partitions_stay_when_the_clock_of_this_machine_is_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=10)
+
+    for module in (partitions, store):
+        monkeypatch.setattr(module, "datetime", Ahead, raising=False)
+    workspace = Store(str(tmp_path))
+    workspace.write_bytes("partitions-used/00000.parquet", b"")
+    assert delete_left_partitions(workspace) == 0
+    assert workspace.list("") == ["partitions-used"]

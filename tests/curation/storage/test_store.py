@@ -6,9 +6,12 @@ import pickle
 import time
 
 import fsspec
+import pyarrow as pa
 import pytest
+from s3_server import BUCKET, S3Server, use_server
 
 from curation.errors import CorruptionError, TransientError
+from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.store import Store
 
 
@@ -68,6 +71,14 @@ def test_times_of_files_are_told_when_a_folder_is_listed(store):
     assert store.written_at("nowhere") == {}
 
 
+def test_the_time_is_that_of_files_and_nothing_is_left_when_a_store_is_asked_for_it(store):
+    store.write_bytes("before", b"")
+    now = store.now()
+    store.write_bytes("behind", b"")
+    assert store.modified("before") <= now <= store.modified("behind")
+    assert store.list("") == ["before", "behind"]
+
+
 def test_a_missing_file_is_told_apart_when_read(store):
     with pytest.raises(FileNotFoundError):
         store.read_bytes("missing")
@@ -89,11 +100,55 @@ def test_a_file_is_gone_when_deleted(store):
     assert not store.exists("a")
 
 
+ODD_NAMES = ("a[1]", "a*", "a?", "a b", "ü–名", "a%20b", "a#b", "a+b", "{x,y}", "a'b", "[!x]", "**", "a&b=c;d")
+"""Patterns to a shell or to fsspec, escapes in a URL, or just not ASCII."""
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("kind", ["local", "memory", "s3"])
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_nothing_else_is_meant_when_a_root_has_signs_in_it(tmp_path, server, monkeypatch, kind, name):
+    use_server(server, monkeypatch)
+    base = {"local": str(tmp_path), "memory": f"memory://{tmp_path.name}", "s3": f"s3://{BUCKET}/{tmp_path.name}"}[kind]
+    store = Store(f"{base}/{name}/run")
+    # What the name means as a pattern.
+    other = Store(f"{base}/a1/run")
+    for each in (store, other):
+        each.write_bytes("x/f", b"1")
+    store.write_bytes("x/y/[0]*", b"2")
+    assert store.put_if_absent("z", b"3")
+    assert not store.put_if_absent("z", b"4")
+    assert (store.list(""), store.child("x").list("")) == (["x", "z"], ["f", "y"])
+    assert (store.read_bytes("x/y/[0]*"), store.size("z"), store.exists("x/f")) == (b"2", 1, True)
+    assert [file.path for file in store.files_below()] == ["x/f", "x/y/[0]*", "z"]
+    assert [*store.written_at("x")] == ["f"]
+    record = write_columns(store, "t*.parquet", pa.table({"row": pa.array([0, 1], pa.int64())}))
+    assert read_columns(store, record, ["row"])["row"].to_pylist() == [0, 1]
+    assert store.unfinished_uploads() == []
+    store.delete("z")
+    store.delete_folder("x")
+    assert [file.path for file in store.files_below()] == ["t*.parquet"]
+    store.delete_folder("")
+    assert list(store.files_below()) == []
+    assert other.read_bytes("x/f") == b"1"
+
+
 def test_the_first_one_stays_when_a_name_is_put_twice(store):
     assert store.put_if_absent("commits/0.json", b"first")
     assert not store.put_if_absent("commits/0.json", b"second")
     assert store.read_bytes("commits/0.json") == b"first"
     assert store.list("commits") == ["0.json"]
+
+
+def test_an_object_store_says_that_all_won_when_racers_put_the_same(store):
+    assert [store.put_if_absent("c", b"same") for _ in range(2)] == [True, not store.is_local]
+    assert store.read_bytes("c") == b"same"
 
 
 def test_it_is_opened_anew_when_a_store_was_pickled(store):

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from s3fs.errors import translate_boto_error
 
-from curation.errors import CurationError, TransientError
+from curation.errors import AccessError, CurationError, TransientError
 from curation.storage import store_failures
 from curation.storage.store_failures import naming_full_disks, patiently, telling_apart
 
@@ -45,11 +45,24 @@ FINAL = [
     answered(501, "NotImplemented"),
     NoCredentialsError(),
 ]
+DENIED = [
+    FINAL[0],
+    FINAL[1],
+    answered(403, "SignatureDoesNotMatch"),
+    answered(400, "ExpiredToken"),
+    NoCredentialsError(),
+]
 
 
 def raising(error):
     with telling_apart("s3://bucket/file"):
         raise error
+
+
+@pytest.mark.parametrize("error", DENIED, ids=repr)
+def test_it_is_no_part_s_failure_when_a_store_does_not_let_us_in(error):
+    with pytest.raises(AccessError, match="see to credentials and rights"):
+        raising(error)
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)

@@ -2,12 +2,18 @@
 
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from picture_recipes import measured_in, record_in, results_in
+from s3_server import BUCKET, S3Server, use_server
 
 from curation.errors import RecipeError
+from curation.runtime import partitions
+from curation.storage import store
+from curation.storage.store import Store
+from curation.upkeep import sweep as sweep_module
+from curation.upkeep.copies import copy_run
 from curation.upkeep.sweep import sweep
 
 DAY_S = 86_400
@@ -63,6 +69,44 @@ def test_it_stays_when_somebody_may_be_writing_it(run):
     assert done.files == ()
     assert set(done.young) == LEFT | {"workspace/partitions-1/00001.parquet"}
     assert {path for path, _ in sweep(str(run), timedelta(hours=23)).files} == set(done.young)
+
+
+class Ahead(datetime):
+    """A clock that is ten days ahead."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + timedelta(days=10)
+
+
+@pytest.fixture
+def clock_ahead(monkeypatch):
+    for module in (sweep_module, store, partitions):
+        monkeypatch.setattr(module, "datetime", Ahead, raising=False)
+
+
+@pytest.mark.usefixtures("clock_ahead")
+def test_young_files_stay_when_the_clock_of_this_machine_is_ahead(run):
+    leave(run, LEFT, DAY_S - 600)
+    leave(run, ["pool/text_rules-x/data/00000001-dead.parquet"], DAY_S + 600)
+    done = sweep(str(run))
+    assert {path for path, _ in done.files} == {"pool/text_rules-x/data/00000001-dead.parquet"}
+    assert set(done.young) == LEFT
+
+
+@pytest.mark.usefixtures("clock_ahead")
+def test_young_files_stay_in_an_object_store_when_the_clock_of_this_machine_is_ahead(run, monkeypatch):
+    server = S3Server()
+    try:
+        use_server(server, monkeypatch)
+        there = Store(f"s3://{BUCKET}/run")
+        copy_run(str(run), there.url)
+        for name in LEFT:
+            there.write_bytes(name, b"left")
+        done = sweep(there.url)
+        assert (done.files, set(done.young)) == ((), LEFT)
+    finally:
+        server.close()
 
 
 def test_what_the_run_may_use_stays_when_one_is_going_on(run):

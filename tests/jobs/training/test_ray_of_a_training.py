@@ -1,0 +1,73 @@
+"""A training of several processes on a Ray of its own: whom it lets in."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from watched_runs import ROOT, sockets_of
+
+import psutil  # isort: skip
+
+SETTINGS = """
+model: tiny-vit
+steps: 4
+batch_size: 8
+warmup_steps: 1
+precision: fp32
+compute_threads: 1
+data: {streams: 2, shuffle_buffer: 10}
+"""
+
+
+@pytest.fixture(scope="module")
+def training(shards, tmp_path_factory):
+    """Its process, when it has ended, with `sockets` and `said`."""
+    folder = tmp_path_factory.mktemp("training")
+    # What lies deeper has no room for the names of Ray's sockets.
+    temporary = tempfile.mkdtemp(prefix="r-", dir="/tmp")
+    (folder / "settings.yaml").write_text(SETTINGS)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTEST_"))}
+    environment |= {"PYTHONPATH": str(ROOT), "RAY_TMPDIR": temporary, "HOME": str(folder / "home")}
+    environment |= {"RAY_worker_niceness": "0"}
+    command = [sys.executable, "-m", "jobs.train", str(shards), "--out", str(folder / "out")]
+    command += ["--config", "settings.yaml", "--workers", "2"]
+    (folder / "home").mkdir()
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
+        process.sockets = set()
+        while process.poll() is None:
+            with contextlib.suppress(psutil.Error):
+                process.sockets |= set(sockets_of(psutil.Process(process.pid)))
+            time.sleep(4)
+    process.said = (folder / "said").read_text()
+    process.token = folder / "home" / ".ray" / "auth_token"
+    process.folder = Path(temporary)
+    yield process
+    shutil.rmtree(temporary)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_every_socket_of_ray_is_on_the_loopback_interface_when_a_training_starts_ray(training):
+    assert training.returncode == 0, training.said
+    commands = " ".join(command for command, _, _ in training.sockets)
+    assert "raylet" in commands
+    assert "gcs_server" in commands
+    # Where torch's own processes meet, it listens everywhere: its store takes no address.
+    of_ray = [(command, address) for command, address, _ in training.sockets if "RayTrainWorker" not in command]
+    assert [each for each in of_ray if not ip_address(each[1].removeprefix("::ffff:")).is_loopback] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_session_and_token_are_the_owner_s_alone_when_a_training_starts_ray(training):
+    (private,) = training.folder.iterdir()
+    assert private.stat().st_mode & 0o777 == 0o700
+    assert training.token.stat().st_mode & 0o777 == 0o600
