@@ -23,10 +23,10 @@ def numbered(texts: pl.Expr, digits: int = DIGITS) -> pl.Expr:
     """UInt128: texts of exactly so many lower-case hexadecimal digits as numbers, null for all others.
 
     Args:
-        texts: String.
+        texts: String, or Null.
         digits: A multiple of 32. Of more, pieces of 32 are folded into one by XOR: of hashes that is a hash, too.
     """
-    return texts.map_batches(partial(_numbers, digits=digits), pl.UInt128, is_elementwise=True)
+    return texts.cast(pl.String).map_batches(partial(_numbers, digits=digits), pl.UInt128, is_elementwise=True)
 
 
 def _numbers(texts: pl.Series, digits: int) -> pl.Series:

@@ -95,7 +95,7 @@ def _band_keys(shingles: Shingles, per_band: int, bands: int, seed: int) -> npt.
                 key ^= key >> np.uint64(31)
             keys[band, start + order] = (key >> np.uint64(32)).astype(np.uint32)
 
-    with np.errstate(over="ignore"), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         for _ in threads.map(fill, range(0, count, _CHUNK)):
             pass
     return keys

@@ -111,7 +111,7 @@ def _sets(texts: pl.Series, sizes: Counts, length: int) -> tuple[Words, Counts]:
 
 
 def _word_hashes(texts: pl.Series) -> Words:
-    """A hash of each word of all texts: the sum of its letters' numbers, each by the power of a factor for its place."""
+    """A hash of each word of all texts: the sum of its bytes' numbers, each by a power for its place."""
     array = texts.to_arrow()
     places, held = array.buffers()[1:]
     bounds = np.frombuffer(places, np.int64, len(array) + 1, 8 * array.offset)
