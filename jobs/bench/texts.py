@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     sys.stdout.write(json.dumps(result) + "\n")
     same = all(result[f"{name}_plain"]["same"] for name in options.only if name != "deduplicate_text")
-    return ExitCode.DONE if same else ExitCode.FAILED
+    return ExitCode.DONE if same else ExitCode.ERROR
 
 
 def _told(name: str, measured: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _vocabulary(draws: np.random.Generator) -> npt.NDArray[np.object_]:
 def _spoken(count: int, draws: np.random.Generator) -> npt.NDArray[np.int64]:
     """(n,) int64: places in the vocabulary, the first ones often."""
     weights = np.cumsum(np.arange(1, _VOCABULARY + 1, dtype=np.float64) ** -_ZIPF)
-    return np.searchsorted(weights, draws.random(count) * weights[-1])
+    return np.searchsorted(weights, draws.random(count) * weights[-1]).astype(np.int64)
 
 
 def _captions(
@@ -187,7 +187,7 @@ def _of_rarest(folder: str, rows: int, name: str, verdicts: pl.DataFrame) -> dic
     least = spoken.join(counts, on="word").group_by("row").agg(least=pl.col("count").min().cast(pl.Int64))
     joined = looked.join(least, on="row", how="left")
     right = joined["text_rarest_count"].eq_missing(joined["least"])
-    found: dict[str, Any] = {"looked_at": len(joined), "counts_right": round(float(right.mean() or 0), 5)}
+    found: dict[str, Any] = {"looked_at": len(joined), "counts_right": round(int(right.sum()) / max(len(right), 1), 5)}
     if name == "rare_tokens_min_count":
         rare, gone = (joined["least"] < _MIN_COUNT).fill_null(False), joined["reason"].is_not_null()
         found["recall"] = round(int((rare & gone).sum()) / max(int(rare.sum()), 1), 5)
