@@ -10,7 +10,7 @@ DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
 .PHONY: install demo test test-s3 test-faults test-cluster check audit fmt sandbox-models bench-value bench-fetch bench-latency soak-fetch \
-	bench-dedupe bench-select bench-balance bench-semantic bench-whatif bench-engine bench-scaling constraints clean
+	bench-dedupe bench-select bench-balance bench-semantic bench-texts bench-whatif bench-engine bench-scaling constraints clean
 
 install: $(INSTALLED)
 
@@ -99,6 +99,9 @@ $(DEDUPE_PEER)/.installed: constraints.txt | install
 
 bench-semantic: install ## semantic duplicates among 500,000 embeddings, against SemDeDup's plain algorithm
 	$(BIN)/python -m jobs.bench.semantic $(BENCH_ARGS)
+
+bench-texts: install ## near-copies and rare words among 10,000,000 captions, against plain loops
+	$(BIN)/python -m jobs.bench.texts $(BENCH_ARGS)
 
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install

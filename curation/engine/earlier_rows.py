@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 
 from curation.engine.lineage import MeasuredItem
 from curation.engine.phase_work import PhaseWork
-from curation.engine.same_rows import holds_same_rows, same_keys
+from curation.engine.same_rows import holds_same_rows, present_keys, same_keys
 from curation.storage.column_groups import read_columns
 from schemas.outcomes import Outcome
 from schemas.records import PartCommit, PoolFile, Revisit, Revisited
@@ -156,6 +157,7 @@ class _Search:
         self._part = part
         self._rows = rows
         self._tables: dict[str, pa.Table] = {}
+        self._measured: dict[str, np.ndarray] = {}
         self._files: list[PoolFile] = []
         self._places = np.full(len(rows), -1, np.int64)
         self._asked = np.zeros(len(rows), dtype=bool)
@@ -179,7 +181,8 @@ class _Search:
         alive[alive] = self._rows[at[alive]] == held[alive]
         counted = alive & ~np.isin(held, np.array(file.without, np.int64))
         if not found.same:
-            counted &= same_keys(self._work.lineage, self._part, held, self._keys(file))
+            start, _ = self._work.lineage.bounds(self._part)
+            counted &= same_keys(start, self._present, held, self._keys(file))
         # What is older than its inputs was measured of others; an older commit may still hold what was not.
         counted[counted] = (self._places[at[counted]] < 0) & (file.revisit >= self._inputs[at[counted]])
         chosen = at[counted]
@@ -197,8 +200,16 @@ class _Search:
             self._tables[file.path] = read_columns(self._work.store, file, columns, None if whole else self._rows)
         return self._tables[file.path]
 
+    @cached_property
+    def _present(self) -> np.ndarray:
+        """Read once for the part, however many commits are of another state of the source."""
+        return present_keys(self._work.lineage, self._part)
+
     def _keys(self, file: PoolFile) -> np.ndarray:
-        return np.asarray(read_columns(self._work.store, file, ["key"])["key"].to_numpy())
+        if file.path not in self._measured:
+            keys = read_columns(self._work.store, file, ["key"])["key"].to_numpy()
+            self._measured[file.path] = np.asarray(keys)
+        return self._measured[file.path]
 
     def _ask(self, chosen: np.ndarray, table: pa.Table, revisits: Sequence[Revisit]) -> None:
         failed = pc.equal(table["outcome"], Outcome.FAILED.value).fill_null(False)

@@ -28,16 +28,21 @@ def holds_same_rows(lineage: Lineage, commit: PartCommit) -> bool:
     return now == commit.source.fingerprint
 
 
-def same_keys(lineage: Lineage, part: int, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Which rows have the keys that they had: (n,) bool. Reads the part from the source.
+def present_keys(lineage: Lineage, part: int) -> np.ndarray:
+    """The keys of all rows of a part: (n,) object. Reads the part from the source."""
+    return np.asarray(lineage.source_rows(part)["key"].to_numpy())
+
+
+def same_keys(start: int, present: np.ndarray, rows: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Which rows have the keys that they had: (n,) bool.
 
     Args:
+        start: The first row of the part.
+        present: As of `present_keys`.
         rows: (n,) int64, as they were numbered when they were measured.
         keys: (n,) object, as they were measured.
     """
-    start, stop = lineage.bounds(part)
-    present = lineage.source_rows(part)["key"].to_numpy()
-    there = (rows >= start) & (rows < stop)
+    there = (rows >= start) & (rows < start + len(present))
     same = np.zeros(len(rows), dtype=bool)
     same[there] = present[rows[there] - start] == keys[there]
     return same

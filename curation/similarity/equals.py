@@ -13,6 +13,8 @@ Places = npt.NDArray[np.int32]
 _SEED = 20_011
 _LEAST_PIECE = 1 << 20
 """Fewer values are sorted before another thread has begun."""
+_CACHED = 1 << 16
+"""Values that are compared at a time."""
 
 
 def hashed(values: pl.Expr) -> pl.Expr:
@@ -37,7 +39,7 @@ def first_of_equals(values: pl.Series) -> Places:
     """
     first = np.arange(len(values), dtype=np.int32)
     placed, bits = _placed_hashes(values)
-    later = np.flatnonzero(placed[1:] >> bits == placed[:-1] >> bits) + 1
+    later = _like_the_one_before(placed, bits)
     if not len(later):
         return first
     mask = (np.uint64(1) << bits) - np.uint64(1)
@@ -46,6 +48,8 @@ def first_of_equals(values: pl.Series) -> Places:
     heads[1:] = later[1:] != later[:-1] + 1
     run = np.cumsum(heads) - 1
     first[behind] = before[heads][run]
+    # Of hundreds of chunks, as a streamed column has, each value would be searched for.
+    values = values.rechunk()
     differs = (values.gather(behind) != values.gather(before)).to_numpy()
     if differs.any():
         # Values that differ share their bits: rare, so that these runs alone are grouped by value.
@@ -61,16 +65,20 @@ def first_of_equals(values: pl.Series) -> Places:
 def _placed_hashes(values: pl.Series) -> tuple[npt.NDArray[np.uint64], np.uint64]:
     """Sorted: the upper bits of the hash of each value that is not null, above its place; and the bits of a place."""
     bits = np.uint64(max(len(values) - 1, 1).bit_length())
-    places = np.arange(len(values), dtype=np.uint64)
-    hashes = values.hash(_SEED).to_numpy(writable=True)
+    placed = _placed(values.hash(_SEED), bits)
     if values.null_count():
-        present = values.is_not_null().to_numpy()
-        hashes, places = hashes[present], places[present]
-    hashes >>= bits
-    hashes <<= bits
-    hashes |= places
-    _sort(hashes)
-    return hashes, bits
+        placed = placed[values.is_not_null().to_numpy()]
+    _sort(placed)
+    return placed, bits
+
+
+def _like_the_one_before(placed: npt.NDArray[np.uint64], bits: np.uint64) -> npt.NDArray[np.int64]:
+    """Where the upper bits are those of the one before. A piece at a time, which stays in the processor's cache."""
+    found = [np.zeros(0, np.int64)]
+    for start in range(1, len(placed), _CACHED):
+        piece = placed[start - 1 : start + _CACHED]
+        found.append(np.flatnonzero((piece[1:] ^ piece[:-1]) >> bits == 0) + start)
+    return np.concatenate(found)
 
 
 def _sort(values: npt.NDArray[np.uint64]) -> None:
@@ -101,8 +109,9 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     placed = _placed(values, bits)
     _sort(placed)
     places = _of_equal_neighbours(placed, bits)
+    del placed
     # The upper bits of two values may be equal by chance: the few that are left are compared in full.
-    few, of = values.gather(places).to_numpy(), frame["row"].gather(places).to_numpy()
+    few, of = (frame[name].rechunk().gather(places).to_numpy() for name in ("value", "row"))
     order = np.argsort(few, kind="stable")
     few, of = few[order], of[order]
     same = few[1:] == few[:-1]

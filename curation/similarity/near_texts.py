@@ -7,7 +7,9 @@ Source: Broder, "On the resemblance and containment of documents" (1997); Indyk 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,20 +83,56 @@ def _band_keys(shingles: Shingles, per_band: int, bands: int, seed: int) -> npt.
     factors = generator.integers(0, 2**63, (bands, per_band), np.uint64) * np.uint64(2) + np.uint64(1)
     added = generator.integers(0, 2**63, (bands, per_band), np.uint64)
     keys = np.empty((bands, count), np.uint32)
-    with np.errstate(over="ignore"):
-        for start in range(0, count, _CHUNK):
-            begins = shingles.starts[start : start + _CHUNK + 1]
-            hashes = shingles.hashes[begins[0] : begins[-1]]
-            inside = (begins[:-1] - begins[0]).astype(np.int64)
-            for band in range(bands):
-                key = np.zeros(len(inside), np.uint64)
-                for factor, offset in zip(factors[band], added[band], strict=True):
-                    # Multiply-add-shift: the upper half of the product is what is mixed well.
-                    minima = np.minimum.reduceat((hashes * factor + offset) >> np.uint64(32), inside)
-                    key = (key ^ minima) * _MIX
-                    key ^= key >> np.uint64(31)
-                keys[band, start : start + _CHUNK] = (key >> np.uint64(32)).astype(np.uint32)
+
+    def fill(start: int) -> None:
+        begins = shingles.starts[start : start + _CHUNK + 1]
+        laid, order, shapes = _by_size(shingles.hashes[begins[0] : begins[-1]], begins - begins[0])
+        for band in range(bands):
+            key = np.zeros(len(order), np.uint64)
+            for factor, offset in zip(factors[band], added[band], strict=True):
+                # Multiply-add-shift: the upper half of the product is what is mixed well.
+                key = (key ^ _minima((laid * factor + offset) >> np.uint64(32), shapes)) * _MIX
+                key ^= key >> np.uint64(31)
+            keys[band, start + order] = (key >> np.uint64(32)).astype(np.uint32)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        for _ in threads.map(fill, range(0, count, _CHUNK)):
+            pass
     return keys
+
+
+def _by_size(
+    hashes: npt.NDArray[np.uint64], starts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], list[tuple[int, int]]]:
+    """Sets laid out so that minima are taken over whole rows of a table, which is several times faster.
+
+    Returns:
+        laid: Tables, one behind the other, each column a set; a smaller set has its last member several times.
+        order: (n,) int64, the set of each column.
+        shapes: Of each table, its rows and columns.
+    """
+    sizes = np.diff(starts)
+    # Sets within an eighth of each other's size share a table.
+    step = 1 << np.maximum(np.log2(sizes).astype(np.int64) - 3, 0)
+    rows = -(-sizes // step) * step
+    order = np.argsort(rows, kind="stable")
+    different, columns = np.unique(rows, return_counts=True)
+    places = []
+    for height, sets in zip(different, np.split(order, np.cumsum(columns)[:-1]), strict=True):
+        within = np.minimum(np.arange(height)[:, None], sizes[sets] - 1)
+        places.append((starts[sets] + within).ravel())
+    return hashes[np.concatenate(places)], order, list(zip(different.tolist(), columns.tolist(), strict=True))
+
+
+def _minima(values: npt.NDArray[np.uint64], shapes: list[tuple[int, int]]) -> npt.NDArray[np.uint64]:
+    """(n,) uint64: the least of each column of tables as `_by_size` lays them out."""
+    found = np.empty(sum(columns for _, columns in shapes), np.uint64)
+    begin = at = 0
+    for rows, columns in shapes:
+        table = values[begin : begin + rows * columns].reshape(rows, columns)
+        np.minimum.reduce(table, axis=0, out=found[at : at + columns])
+        begin, at = begin + rows * columns, at + columns
+    return found
 
 
 def _fitting(sizes: npt.NDArray[np.int64], left: Places, right: Places, threshold: float) -> tuple[Places, Places]:
@@ -111,8 +149,11 @@ def _candidates(keys: npt.NDArray[np.uint32], crowded: npt.NDArray[np.bool_]) ->
         keys: (n,) uint32.
         crowded: (n,) bool, set where a text has more partners than it is compared with.
     """
-    order = np.argsort(keys, kind="stable").astype(np.int32)
-    held = keys[order]
+    # Sorted together with their places: several times as fast as sorting places by keys.
+    packed = keys.astype(np.uint64) << np.uint64(32) | np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order, held = packed.astype(np.uint32).view(np.int32), (packed >> np.uint64(32)).astype(np.uint32)
+    del packed
     pairs: list[tuple[Places, Places]] = []
     waiting = 0
     # Places whose partner so many places on still has their key: fewer with each step.

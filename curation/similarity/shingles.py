@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 _BLOCK = 1 << 21
-_TEXTS = 1 << 18
-"""Texts whose words are held at a time."""
+"""Shingles of pairs that are compared at a time."""
+_TEXTS = 1 << 14
+"""Texts that are cut into words at a time, and pairs that are compared: what is held of them fits a cache."""
+_BYTES = 1 << 21
+"""Bytes of texts that are cut into words at a time, if they are of more than one text."""
+_HASH_BITS = np.uint64(48)
+"""Of a hash of a shingle: below the number of one of 2^16 texts, it fits 64 bits. Two texts of a hundred shingles each
+have one in common by mistake once in 10^10 pairs."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+_SPACE = 0x20
 
 Places = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint64]
+Counts = npt.NDArray[np.int64]
+
+
+def _letters() -> Words:
+    """(256,) uint64: a number for each byte; none for a space, which stands between words."""
+    letters = np.random.Generator(np.random.PCG64(0)).integers(0, 2**63, 256, np.uint64) * np.uint64(2) + np.uint64(1)
+    letters[_SPACE] = 0
+    return letters
+
+
+_LETTERS = _letters()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,118 +42,119 @@ class Shingles:
     """The sets of shingles of n texts, one behind the other.
 
     Attributes:
-        hashes: (s,) uint64, a hash of each shingle: by its words alone, the same on every machine.
-        numbers: (s,) uint32, equal for equal shingles; ascending within a text.
+        hashes: (s,) uint64 below 2^48, a hash of each shingle: by its words alone, the same on every machine; ascending
+            within a text.
         starts: (n + 1,) int64, where the set of each text begins.
     """
 
     hashes: Words
-    numbers: npt.NDArray[np.uint32]
-    starts: npt.NDArray[np.int64]
+    starts: Counts
 
     @property
-    def sizes(self) -> npt.NDArray[np.int64]:
+    def sizes(self) -> Counts:
         """(n,) int64: different shingles of each text."""
         return np.diff(self.starts)
 
 
 def shingles_of(texts: pl.Series, length: int) -> Shingles:
-    """The shingles of texts. Beside the result, memory holds 8 bytes for each shingle and some of a few texts.
+    """The shingles of texts. Beside the result, memory holds what a few texts take.
 
     Args:
-        texts: (n,) String in normal form, none empty, words separated by a space.
+        texts: (n,) String in normal form, none empty or null, words separated by a space.
         length: Words of a shingle; a text of fewer words is one shingle.
     """
-    hashes, sizes = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-    for start in range(0, len(texts), _TEXTS):
-        own, counts = _sets(texts.slice(start, _TEXTS), length)
-        hashes.append(own)
-        sizes.append(counts)
-    every = np.concatenate(hashes)
-    hashes.clear()
-    starts = np.concatenate([[0], np.cumsum(np.concatenate(sizes))])
-    return Shingles(every, _numbered(every), starts.astype(np.int64))
+    words = texts.str.count_matches(" ", literal=True).to_numpy().astype(np.int64) + 1
+    # As many as there are if none is twice in a text; pages that are never written take no memory.
+    hashes = np.empty(int(np.maximum(words - length + 1, 1).sum()), np.uint64)
+    starts = np.zeros(len(texts) + 1, np.int64)
+    done = 0
+    for piece in _pieces(texts.str.len_bytes().to_numpy()):
+        own, sizes = _sets(texts[piece], words[piece], length)
+        hashes[done : done + len(own)] = own
+        starts[piece.start + 1 : piece.stop + 1] = done + np.cumsum(sizes)
+        done += len(own)
+    return Shingles(hashes[:done], starts)
 
 
-def _sets(texts: pl.Series, length: int) -> tuple[Words, npt.NDArray[np.int64]]:
-    """Of each text the hashes of its different shingles, in ascending order, one text behind the other; how many."""
-    lists = texts.str.split(" ")
-    sizes = lists.list.len().to_numpy().astype(np.int64)
-    words = _word_hashes(lists.explode(empty_as_null=False))
+def _pieces(sizes: npt.NDArray[np.uint32]) -> Iterator[slice]:
+    for start in range(0, len(sizes), _TEXTS):
+        for piece in _blocks(sizes[start : start + _TEXTS].astype(np.int64), _BYTES):
+            yield slice(start + piece.start, start + piece.stop)
+
+
+def _sets(texts: pl.Series, sizes: Counts, length: int) -> tuple[Words, Counts]:
+    """Of each text the hashes of its different shingles, in ascending order, one text behind the other; how many.
+
+    Args:
+        texts: (n,) String.
+        sizes: (n,) int64, their words.
+        length: Words of a shingle.
+    """
+    words = _word_hashes(texts)
     ends = np.cumsum(sizes)
     counts = np.maximum(sizes - length + 1, 1)
-    owner = np.repeat(np.arange(len(texts)), counts)
+    owner = np.repeat(np.arange(len(sizes)), counts)
     begin = (ends - sizes)[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     stop = ends[owner]
     combined = np.zeros(len(owner), np.uint64)
     with np.errstate(over="ignore"):
         for step in range(length):
             inside = begin + step < stop
-            word = words[np.minimum(begin + step, len(words) - 1)] if len(words) else combined
+            word = words[np.minimum(begin + step, len(words) - 1)]
             combined = np.where(inside, (combined ^ (combined >> np.uint64(29))) * _FACTOR + word, combined)
-    order = np.lexsort((combined, owner))
-    combined, owner = combined[order], owner[order]
-    first = np.ones(len(order), bool)
-    first[1:] = (combined[1:] != combined[:-1]) | (owner[1:] != owner[:-1])
-    return combined[first], np.bincount(owner[first], minlength=len(texts)).astype(np.int64)
+        combined = (combined ^ (combined >> np.uint64(32))) * _MIX
+    packed = owner.astype(np.uint64) << _HASH_BITS | combined >> (np.uint64(64) - _HASH_BITS)
+    packed.sort()
+    packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])]
+    different = np.bincount((packed >> _HASH_BITS).astype(np.int64), minlength=len(sizes))
+    return packed & ((np.uint64(1) << _HASH_BITS) - np.uint64(1)), different
 
 
-def _numbered(hashes: Words) -> npt.NDArray[np.uint32]:
-    """(s,) uint32: the rank of each hash among the different ones."""
-    order = np.argsort(hashes)
-    numbers = np.empty(len(hashes), np.uint32)
-    number, last = -1, None
-    for start in range(0, len(order), _BLOCK):
-        places = order[start : start + _BLOCK]
-        values = hashes[places]
-        new = np.ones(len(values), np.int64)
-        new[1:] = values[1:] != values[:-1]
-        new[0] = last is None or values[0] != last
-        ranks = number + np.cumsum(new)
-        numbers[places] = ranks
-        number, last = int(ranks[-1]), values[-1]
-    return numbers
-
-
-def _word_hashes(words: pl.Series) -> Words:
-    different = words.unique().sort()
-    hashed = np.fromiter(
-        (int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") for word in different),
-        np.uint64,
-        len(different),
-    )
-    numbers = words.cast(pl.Enum(different)).to_physical().to_numpy()
-    return np.asarray(hashed[numbers], np.uint64)
+def _word_hashes(texts: pl.Series) -> Words:
+    """A hash of each word of all texts: the sum of its bytes' numbers, each by a power for its place."""
+    array = texts.to_arrow()
+    places, held = array.buffers()[1:]
+    bounds = np.frombuffer(places, np.int64, len(array) + 1, 8 * array.offset)
+    data = np.frombuffer(held, np.uint8)[bounds[0] : bounds[-1]]
+    begins = np.sort(np.concatenate([bounds[:-1] - bounds[0], np.flatnonzero(data == _SPACE) + 1]))
+    lengths = np.diff(begins, append=len(data))
+    with np.errstate(over="ignore"):
+        powers = np.cumprod(np.full(int(lengths.max()), _FACTOR))
+        inside = np.arange(len(data)) - np.repeat(begins, lengths)
+        sums = np.add.reduceat(_LETTERS[data] * powers[inside], begins)
+        return np.asarray((sums ^ (sums >> np.uint64(32))) * _MIX, np.uint64)
 
 
 def jaccard(shingles: Shingles, left: Places, right: Places) -> npt.NDArray[np.float32]:
     """Of each pair of texts, the share of their shingles that both have: (m,) float32, 0 to 1."""
     sizes = shingles.sizes
     result = np.empty(len(left), np.float32)
-    for block in _blocks(sizes[left] + sizes[right]):
-        both = [_of_pairs(shingles, side[block]) for side in (left, right)]
-        packed = np.sort(np.concatenate(both))
-        shared = packed[1:][packed[1:] == packed[:-1]] >> np.uint64(32)
-        common = np.bincount(shared.astype(np.int64), minlength=len(left[block]))
-        result[block] = common / (sizes[left[block]] + sizes[right[block]] - common)
+    for start in range(0, len(left), _TEXTS):
+        some = slice(start, start + _TEXTS)
+        for block in _blocks(sizes[left[some]] + sizes[right[some]], _BLOCK):
+            inside = slice(start + block.start, start + block.stop)
+            both = [_of_pairs(shingles, side[inside]) for side in (left, right)]
+            packed = np.sort(np.concatenate(both))
+            shared = packed[1:][packed[1:] == packed[:-1]] >> _HASH_BITS
+            common = np.bincount(shared.astype(np.int64), minlength=len(left[inside]))
+            result[inside] = common / (sizes[left[inside]] + sizes[right[inside]] - common)
     return result
 
 
-def _of_pairs(shingles: Shingles, texts: Places) -> npt.NDArray[np.uint64]:
-    """The numbers of all shingles of the texts, each behind the place of its text."""
+def _of_pairs(shingles: Shingles, texts: Places) -> Words:
+    """The hashes of all shingles of the texts, each behind the place of its text."""
     sizes = shingles.sizes[texts]
     owner = np.repeat(np.arange(len(texts)), sizes)
     offsets = np.repeat(shingles.starts[texts] - (np.cumsum(sizes) - sizes), sizes)
-    numbers = shingles.numbers[offsets + np.arange(len(owner))]
-    return owner.astype(np.uint64) << np.uint64(32) | numbers.astype(np.uint64)
+    return owner.astype(np.uint64) << _HASH_BITS | shingles.hashes[offsets + np.arange(len(owner))]
 
 
-def _blocks(weights: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Slices of a few million shingles."""
+def _blocks(weights: Counts, most: int) -> Iterator[slice]:
+    """Slices of which each weighs no more than that, or is one alone."""
     totals = np.cumsum(weights)
     start = 0
     while start < len(weights):
         done = totals[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(totals, done + _BLOCK, side="right")))
+        stop = max(start + 1, int(np.searchsorted(totals, done + most, side="right")))
         yield slice(start, stop)
         start = stop

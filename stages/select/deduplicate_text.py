@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,10 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
+from curation.row_keys import KEY_BYTES
 from curation.similarity.clusters import cluster
+from curation.similarity.equals import first_of_equals
+from curation.similarity.hex_numbers import digits_of, numbers_or_texts
 from curation.similarity.near_texts import PARTNERS, near_texts
 from curation.similarity.shingles import shingles_of
 from curation.text.normal_form import check_text_type, check_texts, normal_form
@@ -87,7 +91,7 @@ class DeduplicateText(Exchange):
         """Reads the text, and the columns that its orders need."""
         columns = [self.config.column, *(column for order in self.config.prefer for column in _ORDERS[order][0])]
         adds = ("text_duplicate_of", "text_similarity", "text_group")
-        return ExchangeSpec("deduplicate_text", 1, tuple(dict.fromkeys(columns)), adds)
+        return ExchangeSpec("deduplicate_text", 2, tuple(dict.fromkeys(columns)), adds)
 
     def check(self) -> None:
         """Whether the column can hold texts."""
@@ -96,17 +100,23 @@ class DeduplicateText(Exchange):
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups and the best of each."""
         check_text_type(frame, self.config.column)
-        orders = [_ORDERS[order][1] for order in self.config.prefer]
+        orders = {f"order {place}": _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
         said = frame.with_columns(said=normal_form(pl.col(self.config.column)))
-        by = [*orders, pl.col("key"), pl.col("row")]
+        held = numbers_or_texts(said, {"key": 2 * KEY_BYTES}, {"row": pl.col("row"), "said": pl.col("said"), **orders})
+        by = [*orders, "key", "row"]
         descending = [True] * len(orders) + [False, False]
-        ranked = said.sort(by, descending=descending, nulls_last=True).select("row", "key", "said").collect()
-        ranked = ranked.with_row_index("rank")
+        order = held.select(pl.arg_sort_by(by, descending=descending, nulls_last=True)).to_series()
+        # From here on a row is its rank: the smaller, the better.
+        texts = held.drop_in_place("said").rechunk().gather(order)
+        ranked = held.select(pl.col("row", "key").gather(order))
+        del held
+        first = first_of_equals(texts)
         # Different texts, in the order of their best rows, so that the smaller number is the better text.
-        texts = ranked.drop_nulls("said").group_by("said").agg(best=pl.col("rank").min()).sort("best")
-        group, similarity = self._groups(texts["said"])
-        texts = texts.with_row_index("text").with_columns(group=pl.Series(group), similarity=pl.Series(similarity))
-        return self._verdicts(ranked, texts)
+        best = np.flatnonzero((first == np.arange(len(first))) & texts.is_not_null().to_numpy())
+        number = np.full(len(first), -1, np.int32)
+        number[best] = np.arange(len(best), dtype=np.int32)
+        group, similarity = self._groups(texts.gather(best))
+        return self._verdicts(ranked, _Said(number[first], best, group, similarity))
 
     def _groups(self, texts: pl.Series) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """The best text of each text's group, and the similarity to the nearest of its group, NaN without one."""
@@ -137,39 +147,62 @@ class DeduplicateText(Exchange):
             )
         return clusters.best, similarity
 
-    def _verdicts(self, ranked: pl.DataFrame, texts: pl.DataFrame) -> pl.LazyFrame:
-        rows = ranked.lazy().join(
-            texts.lazy().select("said", "text", "group", "similarity", "best"),
-            on="said",
-            how="left",
-            maintain_order="left",
+    def _verdicts(self, ranked: pl.DataFrame, said: _Said) -> pl.LazyFrame:
+        grouped = said.text >= 0
+        group = np.append(said.group, np.int32(-1))[said.text]
+        sizes = np.bincount(group[grouped], minlength=1)
+        gone = grouped & (_places_within(group, len(sizes)) >= self.config.keep)
+        many = pl.Series(grouped & (sizes[group] > 1))
+        first_row = np.full(len(sizes), np.iinfo(np.int64).max)
+        np.minimum.at(first_row, group[grouped], ranked["row"].to_numpy()[grouped])
+        alike = np.bincount(said.text[grouped], minlength=1)[said.text] > 1
+        similarity = np.append(said.similarity, np.float32(np.nan))[said.text]
+        # Rows without a text, -1, get what is behind all others; nothing is said of them.
+        bests = np.append(said.best, 0)
+        judged = pl.LazyFrame(
+            {
+                "row": ranked["row"],
+                "gone": gone,
+                "equal": (bests[said.text] != np.arange(len(group))) | (said.text == group),
+                "key": ranked["key"].gather(pl.Series(bests[group]).set(pl.Series(~gone), None)),
+                "similarity": pl.Series(similarity).fill_nan(None),
+                "told": pl.Series(np.where(alike, np.float32(1), similarity)).fill_nan(None).set(~many, None),
+                "group": pl.Series(first_row[group]).set(~many, None),
+            }
         )
-        grouped = pl.col("group").is_not_null()
-        place = pl.int_range(pl.len()).over("group", order_by="rank")
-        best_of_group = texts.lazy().select(group="text", best_rank="best")
-        keys = ranked.lazy().select(best_rank="rank", best_key="key")
-        judged = (
-            rows.with_columns(gone=grouped & (place >= self.config.keep), many=grouped & (pl.len().over("group") > 1))
-            .join(best_of_group.with_columns(pl.col("group").cast(pl.Int32)), on="group", how="left")
-            .join(keys, on="best_rank", how="left")
-        )
-        equal = (pl.col("rank") != pl.col("best")) | (pl.col("text").cast(pl.Int64) == pl.col("group").cast(pl.Int64))
         threshold = self.config.near.threshold if self.config.near else 1.0
+        near = pl.format("jaccard {} >= {}", pl.col("similarity").cast(pl.Float64).round(4), pl.lit(threshold))
         return judged.select(
             "row",
-            reason=pl.when("gone").then(pl.when(equal).then(pl.lit("exact")).otherwise(pl.lit("near"))),
-            detail=pl.when("gone").then(
-                pl.when(equal)
-                .then(pl.lit("equal words"))
-                .otherwise(
-                    pl.format("jaccard {} >= {}", pl.col("similarity").cast(pl.Float64).round(4), pl.lit(threshold))
-                )
-            ),
-            text_duplicate_of=pl.when("gone").then("best_key"),
-            text_similarity=pl.when("many").then(
-                pl.when(pl.len().over("said") > 1)
-                .then(pl.lit(1.0, pl.Float32))
-                .otherwise(pl.col("similarity").fill_nan(None))
-            ),
-            text_group=pl.when("many").then(pl.col("row").min().over("group")),
+            reason=pl.when("gone").then(pl.when("equal").then(pl.lit("exact")).otherwise(pl.lit("near"))),
+            detail=pl.when("gone").then(pl.when("equal").then(pl.lit("equal words")).otherwise(near)),
+            text_duplicate_of=pl.col("key").map_batches(digits_of, pl.String, is_elementwise=True),
+            text_similarity="told",
+            text_group="group",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the rows say, by rank.
+
+    Attributes:
+        text: (n,) int32, the number of each row's text, -1 without one.
+        best: (t,) int64, the best row of each text, ascending.
+        group: (t,) int32, the best text of each text's group.
+        similarity: (t,) float32, to the nearest text of the group, NaN without one.
+    """
+
+    text: npt.NDArray[np.int32]
+    best: npt.NDArray[np.int64]
+    group: npt.NDArray[np.int32]
+    similarity: npt.NDArray[np.float32]
+
+
+def _places_within(group: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.int64]:
+    """How many rows before each are of its group: (n,) int64; rows of group -1 are counted together."""
+    order = np.argsort(group, kind="stable")
+    sizes = np.bincount(group + 1, minlength=count + 1)
+    places = np.empty(len(group), np.int64)
+    places[order] = np.arange(len(group)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return places

@@ -54,26 +54,24 @@ class RareTokens(Exchange):
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Counts all tokens, then looks for the rarest of each text: the tokens of all rows are never held at once."""
         ranked = self._ranked(frame)
-        rarest = _rarest(frame, ranked, pairs=False)
-        judged = rarest.with_columns(reason=pl.lit(None, pl.String), detail=pl.lit(None, pl.String))
+        judged = _rarest_word(frame, ranked)
         most, least = self.config.most_frequent, self.config.min_count
+        reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
         if most is not None:
-            worst = _rarest(frame, ranked, self.config.judge == "words_and_pairs")
-            outside = worst.filter(pl.col("rank") >= most).select(
-                "row",
-                outside=pl.format(f"{{}}: {{}}, not among the {most} most frequent", "token", "count"),
-            )
-            judged = judged.join(outside, on="row", how="left").with_columns(
-                reason=pl.when(pl.col("outside").is_not_null()).then(pl.lit("most_frequent")), detail="outside"
-            )
+            outside = pl.col("rank") >= most
+            reason = pl.when(outside).then(pl.lit("most_frequent")).otherwise(reason)
+            named = pl.format(f"{{}}: {{}}, not among the {most} most frequent", "worst", "worst_count")
+            detail = pl.when(outside).then(named).otherwise(detail)
+            if self.config.judge == "words_and_pairs":
+                worst = _rarest_token(frame, ranked.filter(pl.col("rank") >= most))
+                judged = judged.drop("rank").join(worst, on="row", how="left")
+            else:
+                judged = judged.with_columns(worst="token", worst_count="count")
         if least is not None:
             rare = pl.col("count") < least
-            judged = judged.with_columns(
-                reason=pl.when(rare).then(pl.lit("min_count")).otherwise("reason"),
-                detail=pl.when(rare).then(pl.format(f"{{}}: {{}} < {least}", "token", "count")).otherwise("detail"),
-            )
-        judged = judged.select("row", "reason", "detail", text_rarest_count=pl.col("count").cast(pl.Int64))
-        return frame.select("row").join(judged, on="row", how="left")
+            reason = pl.when(rare).then(pl.lit("min_count")).otherwise(reason)
+            detail = pl.when(rare).then(pl.format(f"{{}}: {{}} < {least}", "token", "count")).otherwise(detail)
+        return judged.select("row", reason=reason, detail=detail, text_rarest_count=pl.col("count").cast(pl.Int64))
 
     def _ranked(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Every token with its count, and its rank from 0 for the most frequent."""
@@ -91,7 +89,24 @@ def _tokens(frame: pl.LazyFrame, pairs: bool) -> pl.LazyFrame:
     return listed.explode("token").drop_nulls("token")
 
 
-def _rarest(frame: pl.LazyFrame, ranked: pl.DataFrame, pairs: bool) -> pl.LazyFrame:
-    """`row`, and `rank`, `token` and `count` of the rarest token of each text that has any."""
-    ranks = _tokens(frame, pairs).join(ranked.lazy().select("token", "rank"), on="token")
-    return ranks.group_by("row").agg(pl.col("rank").max()).join(ranked.lazy(), on="rank")
+def _rarest_word(frame: pl.LazyFrame, ranked: pl.DataFrame) -> pl.LazyFrame:
+    """Every `row`, and `rank`, `token` and `count` of the rarest word of each text that has any."""
+    single = ranked.filter(~pl.col("token").str.contains(" ", literal=True))
+    if single.is_empty():
+        return frame.select("row", *(pl.lit(None, kind).alias(name) for name, kind in single.schema.items()))
+    # In the order of their ranks, words are numbers of which the largest is the rarest: nothing has to be joined.
+    number = pl.element().cast(pl.Enum(single["token"])).cat.physical()
+    largest = words(pl.col("text")).list.eval(number).list.max()
+
+    def named(numbers: pl.Series) -> pl.Series:
+        return single.select(pl.all().gather(numbers)).to_struct()
+
+    kind = pl.Struct(single.schema)
+    return frame.select("row", rarest=largest.map_batches(named, kind, is_elementwise=True)).unnest("rarest")
+
+
+def _rarest_token(frame: pl.LazyFrame, outside: pl.DataFrame) -> pl.LazyFrame:
+    """`row`, and `rank`, `worst` and `worst_count` of the rarest token of each text that has one of the given."""
+    ranks = _tokens(frame, pairs=True).join(outside.lazy().select("token", "rank"), on="token")
+    named = outside.lazy().select("rank", worst="token", worst_count="count")
+    return ranks.group_by("row").agg(pl.col("rank").max()).join(named, on="rank")

@@ -1,5 +1,7 @@
 """Finding what was measured before, file by file, row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from toy_lineage import ByHand
@@ -62,3 +64,34 @@ def test_nothing_is_known_of_a_row_when_no_commit_counts_it(tmp_path):
     some = np.isin(rows, living(4)[1:3])
     (file,) = earlier.count(some)
     assert sorted({*living(4)} - {*file.without}) == living(4)[1:3]
+
+
+class ChangedSource:
+    """A source that tells of every slice that it is another one than before, and how often it was read."""
+
+    def __init__(self, source):
+        self.config = source.config
+        self.read_slices = []
+        self._source = source
+
+    def read(self, index, start, stop, workspace):
+        self.read_slices.append((start, stop))
+        return self._source.read(index, start, stop, workspace)
+
+    def slice_fingerprint(self, index, start, stop):
+        return "another " + self._source.slice_fingerprint(index, start, stop)
+
+
+def test_the_source_is_read_once_when_several_commits_are_of_another_state_of_it(tmp_path):
+    for scope, words in (("s0", 5), ("s1", 4), ("s2", 3)):
+        run, before, _ = measured(tmp_path, words, scope)
+    run.lineage = before
+    work = run.work(run.plan.items[1], "s3", siblings=("s0", "s1", "s2"))
+    source = ChangedSource(before.source)
+    stale = replace(work, lineage=replace(before, source=source), told_by_keys=True)
+    rows = np.array(living(2))
+    earlier = earlier_rows(stale, 1, rows)
+    assert rows[earlier.known].tolist() == living(3)
+    assert len(earlier.files) > 1
+    assert source.read_slices == [(16, 32)]
+    assert not earlier_rows(replace(stale, told_by_keys=False), 1, rows).known.any()

@@ -59,3 +59,26 @@ def test_places_are_the_same_when_hashes_are_sorted_by_several_threads(monkeypat
     assert first_of_equals(values).tolist() == alone.tolist()
     texts = values.to_list()
     assert alone.tolist() == [place if text is None else texts.index(text) for place, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.UInt64, pl.UInt128])
+def test_first_place_is_found_when_values_come_in_chunks_and_are_compared_in_pieces(
+    monkeypatch: pytest.MonkeyPatch, kind: type[pl.DataType]
+) -> None:
+    monkeypatch.setattr(equals, "_CACHED", 7)
+    draws = np.random.default_rng(5).integers(0, 60, 200).tolist()
+    values = [None if draw < 3 else draw for draw in draws]
+    chunks = [pl.Series("value", values[start : start + 9]).cast(kind) for start in range(0, 200, 9)]
+    whole = pl.concat(chunks, rechunk=False)
+    assert whole.n_chunks() > 1
+    assert first_of_equals(whole).tolist() == _first(values)
+
+
+def test_rows_share_a_value_when_they_come_in_chunks() -> None:
+    draws = np.random.default_rng(6).integers(0, 150, 200).tolist()
+    chunks = [
+        pl.DataFrame({"row": range(start, start + 10), "value": draws[start : start + 10]}).cast({"value": pl.UInt64})
+        for start in range(0, 200, 10)
+    ]
+    shared = rows_that_share(pl.concat(chunks, rechunk=False))["row"].to_list()
+    assert sorted(shared) == [row for row, value in enumerate(draws) if draws.count(value) > 1]

@@ -1,7 +1,9 @@
 from itertools import combinations
 from random import Random
 
+import numpy as np
 import polars as pl
+import pytest
 
 from curation.similarity import shingles
 from curation.similarity.near_texts import near_texts
@@ -65,9 +67,57 @@ def test_sets_are_the_same_when_texts_are_worked_on_some_at_a_time(monkeypatch):
     whole = shingles_of(texts, 2)
     monkeypatch.setattr(shingles, "_TEXTS", 7)
     monkeypatch.setattr(shingles, "_BLOCK", 11)
+    monkeypatch.setattr(shingles, "_BYTES", 90)
     pieces = shingles_of(texts, 2)
-    assert [array.tolist() for array in (pieces.hashes, pieces.numbers, pieces.starts)] == [
-        array.tolist() for array in (whole.hashes, whole.numbers, whole.starts)
-    ]
+    assert pieces.hashes.tolist() == whole.hashes.tolist()
+    assert pieces.starts.tolist() == whole.starts.tolist()
     assert (whole.sizes > 1).any()
-    assert len(set(whole.numbers.tolist())) == len(set(whole.hashes.tolist())) == whole.numbers.max() + 1
+    left, right = (side.astype(np.int32) for side in np.triu_indices(40, 1))
+    similarity = jaccard(pieces, left, right)
+    monkeypatch.undo()
+    assert similarity.tolist() == jaccard(whole, left, right).tolist()
+    assert (similarity > 0).any()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_shingles_have_equal_hashes_when_their_words_are_equal_and_no_others(length):
+    texts = [
+        *variants(300, 3),
+        "tar rat art",
+        "rat tar art",
+        "art",
+        "a b",
+        "ab",
+        "ba",
+        "é ê e",
+        "汉 字 汉",
+        "x" * 5000,
+        "x" * 5001,
+        "abcdefgh" * 30,
+        "bacdefgh" * 30,
+    ]
+    sets = [by_hand(text, length) for text in texts]
+    for given in (
+        pl.Series(texts),
+        pl.concat([pl.Series(texts[:9]), pl.Series(["odd", *texts[9:]])[1:]], rechunk=False),
+    ):
+        found = shingles_of(given, length)
+        assert found.sizes.tolist() == [len(own) for own in sets]
+        hashes = np.split(found.hashes, found.starts[1:-1])
+        assert all((np.diff(own.astype(np.int64)) > 0).all() for own in hashes)
+        everyone = {shingle for own in sets for shingle in own}
+        assert len(everyone) == len(set(found.hashes.tolist()))
+        # Each shingle's hash is in just those sets that have it.
+        holders = {
+            shingle: frozenset(place for place, own in enumerate(sets) if shingle in own) for shingle in everyone
+        }
+        of_hash = {}
+        for place, own in enumerate(hashes):
+            for value in own.tolist():
+                of_hash.setdefault(value, set()).add(place)
+        assert sorted(map(sorted, holders.values())) == sorted(map(sorted, of_hash.values()))
+
+
+def test_there_are_no_shingles_when_there_are_no_texts():
+    found = shingles_of(pl.Series([], dtype=pl.String), 2)
+    assert (found.hashes.tolist(), found.starts.tolist()) == ([], [0])

@@ -83,3 +83,18 @@ def test_user_is_told_when_more_texts_share_a_band_than_are_compared(caplog):
     assert caplog.text == ""
     decide([f"a b c d e f g h w{number}" for number in range(200)], near=near)
     assert "texts share a band with more than 100 others and were compared with so many alone" in caplog.text
+
+
+@pytest.mark.parametrize("texts", [[], [None], [None, None, None], ["!!", None, "??"]])
+def test_every_row_is_kept_when_none_says_what_another_does(texts):
+    for near in (None, {}):
+        verdicts = decide(texts, near=near)
+        assert verdicts["row"].to_list() == list(range(len(texts)))
+        assert verdicts.select(pl.exclude("row")).null_count().row(0) == (len(texts),) * 5
+
+
+def test_keys_may_be_any_texts_when_they_are_no_numbers():
+    frame = pl.LazyFrame({"row": [3, 5, 9], "key": ["b", "a", "c"], "text": ["A boat", "a boat!", None]})
+    verdicts = DeduplicateText(DeduplicateTextConfig()).decide(frame).collect().sort("row")
+    assert verdicts["text_duplicate_of"].to_list() == ["a", None, None]
+    assert verdicts["text_group"].to_list() == [3, 3, None]
