@@ -1,6 +1,8 @@
-"""For all tests: properties are tried on the same examples in every run; how processes share the tests out."""
+"""For all tests: properties are tried on the same examples in every run; how processes share the tests out; servers."""
 
+import functools
 import os
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -32,6 +34,25 @@ def ray_address():
     context = ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
     yield context.address_info["gcs_address"]
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server that speaks S3, for all tests of this process: each has a folder of its own."""
+    from s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def one_language_model():
+    """The model that tells languages is loaded once: the runs of this process would take a second to load their own."""
+    from stages.text import rules
+
+    with mock.patch.object(rules, "LanguageModel", functools.cache(rules.LanguageModel)):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

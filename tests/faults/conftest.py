@@ -6,6 +6,7 @@ import tempfile
 import pytest
 from deadly_steps import Plot
 from fault_runs import SEED, TOYS, Web, Work, cluster_of
+from picture_recipes import run_pictures, write_picture_recipe
 
 from jobs.sandbox.server import serve
 from jobs.sandbox.trouble import Rates, Trouble
@@ -46,6 +47,15 @@ def undisturbed_web(web, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed-web")
     assert web.work.run(folder / "out", plot=Plot(folder / "plot")) == 0
     return folder / "out", web.requests()
+
+
+@pytest.fixture(scope="session")
+def undisturbed_pictures(one_language_model, tmp_path_factory):
+    """A recipe of three parts and two shards, and the folder of its run on a local disk that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed-pictures")
+    recipe = write_picture_recipe(folder, rows=24, part_rows=8, shard_rows=9)
+    assert run_pictures(recipe, folder / "run") == 0
+    return recipe, folder / "run"
 
 
 @pytest.fixture(scope="session")

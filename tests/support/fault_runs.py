@@ -42,6 +42,8 @@ def cluster_of(head, *nodes):
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="r-", dir="/tmp")
+    # Where Ray notes the latest cluster, whatever the folder of this one: it makes none for it.
+    Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray").mkdir(exist_ok=True)
     # Workers would be nicer than what else runs on the machine, and never be done.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as Ray spells it
     made = Cluster(

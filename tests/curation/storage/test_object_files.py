@@ -5,23 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from s3_server import BUCKET, S3Server, use_server
+from s3_server import BUCKET, use_server
 
 from curation.storage import multipart
 from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.store import Store
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = S3Server()
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def store(server, monkeypatch, request):
-    use_server(server, monkeypatch)
+def store(s3_server, monkeypatch, request):
+    use_server(s3_server, monkeypatch)
     return Store(f"s3://{BUCKET}/{request.node.name}")
 
 
