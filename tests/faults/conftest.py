@@ -30,7 +30,7 @@ def web(tmp_path_factory):
     rates = usual.model_copy(update={"troubles": {kind: usual.troubles[kind] for kind in _QUICK}})
     made = build_web(tmp_path_factory.mktemp("web"), pairs=120, seed=SEED, port=free_port(), rates=rates)
     with serve(made.folder):
-        yield Web(made)
+        yield Web(made, tmp_path_factory.mktemp("recipes"))
 
 
 @pytest.fixture
@@ -42,11 +42,21 @@ def short_folder():
 
 
 @pytest.fixture(scope="session")
-def undisturbed_web(web, tmp_path_factory):
+def undisturbed_web(one_language_model, web, tmp_path_factory):
     """The folder of a run over the web that nothing disturbed, and what was asked for."""
-    folder = tmp_path_factory.mktemp("undisturbed-web")
-    assert web.work.run(folder / "out", plot=Plot(folder / "plot")) == 0
-    return folder / "out", web.requests()
+    return _undisturbed(web, web.work, tmp_path_factory.mktemp("undisturbed-web"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_light_web(one_language_model, web, tmp_path_factory):
+    """The same for the recipe that loads no models of images."""
+    return _undisturbed(web, web.light_work, tmp_path_factory.mktemp("undisturbed-light-web"))
+
+
+def _undisturbed(web, work, folder):
+    before = web.requests()
+    assert work.run(folder / "out", plot=Plot(folder / "plot")) == 0
+    return folder / "out", web.requests() - before
 
 
 @pytest.fixture(scope="session")
