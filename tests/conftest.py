@@ -13,7 +13,7 @@ settings.load_profile("repository")
 STARTS_RAY = (
     "tests/integration/test_sandbox_run.py",
     "tests/jobs/training/test_distributed.py",
-    "tests/curation/runtime/test_ray_data.py",
+    "tests/curation/runtime/test_ray_runner.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
     "tests/curation/runtime/test_tries.py",

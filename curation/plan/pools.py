@@ -14,12 +14,12 @@ from curation.plan.costs import MeasuredCosts, StepCost
 from curation.plan.groups import NOWHERE, group_name, group_resources, worker_groups
 from curation.plan.phases import Decision, Phase, Plan
 from curation.plan.placement import Node, place_pools, sum_of
-from curation.plan.queue_depth import queue_depth
+from curation.plan.queue_depth import most_between, queue_depth
 from curation.plan.sizing import ClusterResources
 from schemas.columns import COLUMNS, Role
 
 UNITS_PER_WORKER = 2
-"""Ray Data gives a worker its next part while it is busy with one."""
+"""A worker has its next part at hand while it is busy with one."""
 _IMAGE_BYTES = 100_000
 _TEXT_BYTES = 100
 """Taken for a row's image, or any other value of varying length, where nothing was measured."""
@@ -60,7 +60,7 @@ class PhasePools:
         parts_in_flight: Parts that are begun at the same time, and repeated if everything dies.
         part_bytes: What a part weighs between two pools.
         in_flight_bytes: What the parts between pools weigh together in Ray's object store, at most; where they would
-            fill half of it, Ray Data lets fewer wait.
+            fill half of it, fewer wait.
         bottleneck: The pool that sets the pace, None where a cost is not known.
         hours: For all rows, None where that is not known.
         misfit: Why the phase does not fit the cluster.
@@ -158,7 +158,7 @@ def _phase_pools(phase: Phase, asked: _Asked) -> PhasePools:
     paces = [pool.rows_per_s(part_rows) for pool in pools]
     pace = min((each for each in paces if each is not None), default=None) if None not in paces else None
     # What waits before the first pool is a number; before the others it is a part with what was fetched for it.
-    between = min(units, sum(queue_depth(units, pool.workers) * pool.workers for pool in pools[1:]))
+    between = min(units, sum(most_between(queue_depth(units, pool.workers), pool.workers) for pool in pools[1:]))
     part_bytes = int(asked.costs.row_bytes.get(phase.name) or _row_bytes(phase)) * part_rows
     return PhasePools(
         name=phase.name,

@@ -1,13 +1,12 @@
-"""How many units a runner takes on at a time, and how many wait before each worker."""
+"""How many units wait before each worker, and between one pool of workers and the next."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 DEEPEST = 16
-"""So many no-op units take about as long as the driver takes for a look round."""
+"""So many no-op units take longer than an answer takes to get to the driver and the next unit back."""
 _SHALLOWEST = 2
 _TAIL_SHARE = 50
+_AHEAD = 2
 
 
 def queue_depth(units: int, workers: int) -> int:
@@ -20,8 +19,9 @@ def queue_depth(units: int, workers: int) -> int:
     return min(DEEPEST, max(_SHALLOWEST, units // (_TAIL_SHARE * workers)))
 
 
-def windows(units: Sequence[int], most: int) -> Iterator[Sequence[int]]:
-    """The units in as few runs of at most so many as can be, all about as long: none starts workers for a handful."""
-    count = -(-len(units) // most)
-    for number in range(count):
-        yield units[number * len(units) // count : (number + 1) * len(units) // count]
+def most_between(depth: int, workers: int) -> int:
+    """Units that may be done by one pool and not yet by the next one, whose workers and their depth are given.
+
+    Two a worker wait where any of them can take them, so that none is idle when some units take longer than others.
+    """
+    return (depth + _AHEAD) * workers

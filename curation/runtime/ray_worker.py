@@ -1,13 +1,12 @@
-"""A worker of the runner on Ray Data, and how a unit travels from one to the next."""
+"""A worker of the runner on Ray, and how a unit travels from one to the next."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from curation.engine.meters import Meter
@@ -45,10 +44,21 @@ class Equipment:
     masked: Sequence[str] = ()
 
 
-class Worker:
-    """One actor of an operator's pool. Rows are `{unit, payload, report}`; a row with a report passes through."""
+class Note(NamedTuple):
+    """What the driver is told of a unit: the report as JSON, or what the next worker is handed weighs."""
 
-    def __init__(self, operator: Operator, equipment: Equipment) -> None:
+    report: str | None
+    payload_bytes: int = 0
+
+
+class Worker:
+    """One actor of an operator's pool."""
+
+    def present(self) -> None:
+        """Answers as soon as there is a process, which holds its processors."""
+
+    def prepare(self, operator: Operator, equipment: Equipment) -> None:
+        """Sets the operator up."""
         remember(equipment.masked)
         mask_process()
         # Arrow's own pool gives the memory of each part back to the kernel, which clears it again for the next part:
@@ -60,44 +70,31 @@ class Worker:
         self._place = equipment.place
         self._tries = equipment.tries
         self._times = WorkerTimes(equipment.meter, operator)
-        self._operator.connect(equipment.links)
-        self._set_up()
+        operator.connect(equipment.links)
+        try:
+            operator.setup()
+        except Exception as error:
+            logger.warning("%s cannot be set up", operator.name, exc_info=True)
+            raise CurationError(f"{operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
         self._times.wait()
 
-    def _set_up(self) -> None:
-        try:
-            self._operator.setup()
-        except Exception as error:
-            logger.warning("%s cannot be set up", self._operator.name, exc_info=True)
-            raise CurationError(f"{self._operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
+    def work(self, unit: int, payload: pa.Buffer | None) -> tuple[Note, pa.Buffer | None]:
+        """Does the operator's work for a unit.
 
-    def __del__(self) -> None:
-        # Ray Data drops the worker when its pool has no more to do. When the process itself ends, as it does without a
-        # raylet, other threads stand still already: waiting for one of them would never end.
-        if not sys.is_finalizing():
-            self._operator.close()
+        Args:
+            payload: What the operator before handed over, None for the first one.
+        """
+        if not self._tries.begin(unit, self._place):
+            error = f"{self._operator.name} crashed its worker at every try"
+            return Note(UnitReport(unit=unit, error=error).model_dump_json()), None
+        self._times.begin()
+        handover = attempt(self._operator, unit, None if payload is None else unpack(payload))
+        self._times.end(handover)
+        return pack(handover)
 
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        """Does the operator's work for each unit of a batch."""
-        rows = [self._row(batch.slice(i, 1)) for i in range(batch.num_rows)]
-        return pa.concat_tables(rows)
-
-    def _row(self, row: pa.Table) -> pa.Table:
-        unit = row["unit"][0].as_py()
-        if self._place == 0:
-            return _pack(unit, self._try(unit, None))
-        if row["report"][0].is_valid:
-            return row
-        return _pack(unit, self._try(unit, _unpack(row)))
-
-    def _try(self, unit: int, table: pa.Table | None) -> Handover:
-        if self._tries.begin(unit, self._place):
-            self._times.begin()
-            handover = attempt(self._operator, unit, table)
-            self._times.end(handover)
-            return handover
-        error = f"{self._operator.name} crashed its worker at every try"
-        return Handover(report=UnitReport(unit=unit, error=error))
+    def close(self) -> None:
+        """Lets go of what the operator holds."""
+        self._operator.close()
 
 
 def worker_class(name: str) -> type[Worker]:
@@ -105,26 +102,19 @@ def worker_class(name: str) -> type[Worker]:
     return type(name.replace("-", "_"), (Worker,), {})
 
 
-_ROW = pa.schema([("unit", pa.int64()), ("payload", pa.large_binary()), ("report", pa.string())])
-
-
-def _pack(unit: int, handover: Handover) -> pa.Table:
-    report = handover.report.model_dump_json() if handover.report else None
-    columns = [pa.array([unit], pa.int64()), _payload(handover.table), pa.array([report], pa.string())]
-    return pa.table(columns, schema=_ROW)
-
-
-def _payload(table: pa.Table | None) -> pa.Array:
-    """The table as one value; its bytes are written once and not copied into the array."""
-    if table is None:
-        return pa.nulls(1, pa.large_binary())
+def pack(handover: Handover) -> tuple[Note, pa.Buffer | None]:
+    """A handover as it travels: the table as an Arrow IPC stream, which Ray gives out without copying."""
+    if handover.report is not None:
+        return Note(handover.report.model_dump_json()), None
+    if handover.table is None:
+        raise AssertionError("an operator hands over a table or a report")
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    data = sink.getvalue()
-    offsets = pa.py_buffer(np.array([0, data.size], np.int64))
-    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, data])
+    with pa.ipc.new_stream(sink, handover.table.schema) as writer:
+        writer.write_table(handover.table)
+    payload = sink.getvalue()
+    return Note(None, payload.size), payload
 
 
-def _unpack(row: pa.Table) -> pa.Table:
-    return pa.ipc.open_stream(row["payload"][0].as_buffer()).read_all()
+def unpack(payload: pa.Buffer) -> pa.Table:
+    """The table that was packed. Its columns lie in the payload's memory."""
+    return pa.ipc.open_stream(payload).read_all()

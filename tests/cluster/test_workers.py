@@ -8,9 +8,9 @@ import ray
 
 from curation.contracts.resources import Resources
 from curation.engine.operator import Handover, Operator
-from curation.plan.placement import Placed
-from curation.runtime.ray_data import RayRunner, _Crew, _placing
 from curation.runtime.ray_nodes import cluster_nodes
+from curation.runtime.ray_pool import placing
+from curation.runtime.ray_runner import RayRunner
 from schemas.records import UnitReport
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ray_address")]
@@ -43,8 +43,8 @@ def anywhere():
 
 def test_a_worker_keeps_off_nodes_when_they_are_meant_for_others():
     (node,) = cluster_nodes()
-    off_others = _placing(_Crew(Knows(), Placed(1, avoids=("f" * 56, "0" * 56)), 1, {}))
-    off_this = _placing(_Crew(Knows(), Placed(1, avoids=(node.node_id,)), 1, {}))
+    off_others = placing(Knows.resources, ["f" * 56, "0" * 56])
+    off_this = placing(Knows.resources, [node.node_id])
 
     assert ray.get(anywhere.options(**off_others).remote()) == node.node_id
     waiting = anywhere.options(**off_this).remote()

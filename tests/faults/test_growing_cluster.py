@@ -11,7 +11,7 @@ from fetch_parts import FetchOperator
 from raw_web import RawWeb
 from ray.cluster_utils import Cluster
 
-from curation.runtime.ray_data import RayRunner
+from curation.runtime.ray_runner import RayRunner
 
 # Nodes take their time to start, and Ray Data looks for new ones every 20 s.
 pytestmark = pytest.mark.timeout(400)

@@ -1,6 +1,6 @@
 """How many units are taken on at a time, and how many wait before each worker."""
 
-from curation.plan.queue_depth import DEEPEST, queue_depth, windows
+from curation.plan.queue_depth import DEEPEST, most_between, queue_depth
 
 
 def test_a_worker_has_one_unit_to_go_on_with_when_the_phase_is_short():
@@ -21,10 +21,5 @@ def test_queues_get_shorter_when_more_workers_share_the_units():
     assert [queue_depth(units=6000, workers=workers) for workers in (6, 12, 24, 100)] == [16, 10, 5, 2]
 
 
-def test_windows_are_about_as_long_when_the_units_do_not_divide():
-    assert [list(some) for some in windows(range(10), 4)] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
-
-
-def test_there_is_one_window_when_the_units_fit_and_none_when_there_are_none():
-    assert [list(some) for some in windows([3, 1, 2], 3)] == [[3, 1, 2]]
-    assert list(windows([], 3)) == []
+def test_two_units_a_worker_wait_for_whoever_is_free_beside_those_that_workers_have():
+    assert most_between(depth=2, workers=3) == 12

@@ -16,7 +16,7 @@ from raw_web import RawWeb
 
 from curation.contracts.shared import SharedPart, SharedSpec
 from curation.runtime.in_process import InProcessRunner
-from curation.runtime.ray_data import RayRunner
+from curation.runtime.ray_runner import RayRunner
 from curation.runtime.ray_shared import start_shared, stop_shared
 
 BODY = b"some bytes"

@@ -1,0 +1,199 @@
+"""The workers of one operator, as the driver knows them: started, given units, and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+import ray
+
+from curation.contracts.resources import Resources
+from curation.engine.operator import Operator
+from curation.plan.placement import SHARE
+from curation.runtime.ray_worker import Equipment, Note, worker_class
+
+_FAREWELL_S = 15.0
+"""What workers have to close what they hold, at the end of a phase."""
+
+
+@dataclass(slots=True, eq=False)
+class Unit:
+    """A unit on its way.
+
+    Attributes:
+        place: Of the pool whose turn it is.
+        payload: What the pool before handed over, None before the first one. Ray keeps it as long as it is held here.
+        payload_bytes: What that weighs.
+    """
+
+    number: int
+    place: int = 0
+    payload: Any = None
+    payload_bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Hand:
+    """A worker.
+
+    Attributes:
+        lost_setups: How many in a row died in its place while they were set up.
+        present: Whether its process runs, so that it holds its processors.
+        ready: Whether it is set up.
+        gone: Whether it died or was ended.
+        let_go: Whether it was ended in the middle of its work, through no fault of what it worked on.
+        units: Those that it has been given and not answered.
+    """
+
+    actor: Any
+    lost_setups: int = 0
+    present: bool = False
+    ready: bool = False
+    gone: bool = False
+    let_go: bool = False
+    units: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker answered, or Ray in its stead.
+
+    Attributes:
+        unit: That it was given; None: whether it could be set up.
+        note: Of the unit; None where it could not be done.
+        payload: What is handed over with the unit.
+    """
+
+    pool: Pool
+    hand: Hand
+    unit: Unit | None
+    note: Note | None
+    payload: Any
+    error: BaseException | None
+
+
+class Pool:
+    """Workers of one operator. Their answers come into a queue, since Ray calls back in a thread of its own.
+
+    Args:
+        depth: Units that a worker has before it at most, the one in hand included.
+        avoids: Ids of nodes that its workers must not take.
+
+    Attributes:
+        planned: How many workers there are to be from the start.
+        aim: How many there are to be now.
+        most: How many there may be, when nodes join.
+        in_work: Units that its workers have been given and not answered.
+    """
+
+    def __init__(
+        self, operator: Operator, equipment: Equipment, depth: int, avoids: Sequence[str], answers: SimpleQueue[Answer]
+    ) -> None:
+        self.operator = operator
+        self.depth = depth
+        self.planned = self.aim = self.most = 1
+        self.in_work = 0
+        self.hands: list[Hand] = []
+        self._answers = answers
+        # Those that are set up, by how many units they have: who has fewest is found at once, however many there are.
+        self._by_load: list[dict[Hand, None]] = [{} for _ in range(depth + 1)]
+        needs = operator.resources
+        self._actor = ray.remote(worker_class(operator.name)).options(
+            num_cpus=needs.cpus,
+            num_gpus=needs.gpus,
+            memory=needs.memory_bytes or None,
+            max_restarts=0,
+            max_task_retries=0,
+            **placing(needs, avoids),
+        )
+        # Once for all of them: an operator knows its whole plan.
+        self._given = ray.put(operator), ray.put(equipment)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether one of its workers has got its processors."""
+        return any(hand.present for hand in self.hands)
+
+    def start(self, lost_setups: int = 0) -> None:
+        """Starts a worker; it waits for room on the cluster as long as there is none."""
+        hand = Hand(self._actor.remote(), lost_setups)
+        self.hands.append(hand)
+        hand.actor.present.remote().future().add_done_callback(lambda answer: _note_presence(hand, answer))
+        self._listen(hand, hand.actor.prepare.remote(*self._given))
+
+    def give(self, hand: Hand, unit: Unit) -> None:
+        """Puts a unit before a worker."""
+        note, payload = hand.actor.work.options(num_returns=2).remote(unit.number, unit.payload)
+        self._load(hand, hand.units + 1)
+        self.in_work += 1
+        self._listen(hand, note, unit, payload)
+
+    def answered(self, answer: Answer) -> None:
+        """Notes that a worker is set up, or has one unit less before it."""
+        hand = answer.hand
+        if answer.unit is not None:
+            self.in_work -= 1
+            self._load(hand, hand.units - 1)
+        elif answer.error is None and not hand.gone:
+            hand.ready = True
+            self._by_load[0][hand] = None
+
+    def idlest(self, most: int) -> Hand | None:
+        """Of the workers that have fewer than so many units, the one that has fewest."""
+        for load in self._by_load[: min(most, self.depth)]:
+            if load:
+                return next(iter(load))
+        return None
+
+    def drop(self, hand: Hand) -> None:
+        """Ends a worker at once, or notes that it is dead; each of its units is answered with an error."""
+        if hand.gone:
+            return
+        hand.gone = True
+        self.hands.remove(hand)
+        self._by_load[hand.units].pop(hand, None)
+        ray.kill(hand.actor, no_restart=True)
+
+    def dismiss(self, hands: Iterable[Hand]) -> None:
+        """Ends workers that have no unit: those that are set up close first what they hold."""
+        hands = list(hands)
+        closing = [hand.actor.close.remote() for hand in hands if hand.ready]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
+        for hand in hands:
+            self.drop(hand)
+
+    def end(self) -> None:
+        """Ends all workers at once."""
+        for hand in list(self.hands):
+            self.drop(hand)
+
+    def _load(self, hand: Hand, units: int) -> None:
+        if hand.ready and not hand.gone:
+            del self._by_load[hand.units][hand]
+            self._by_load[units][hand] = None
+        hand.units = units
+
+    def _listen(self, hand: Hand, note: Any, unit: Unit | None = None, payload: Any = None) -> None:
+        def hear(answer: Future[Any]) -> None:
+            error = answer.exception()
+            said = None if error or unit is None else answer.result()
+            self._answers.put(Answer(self, hand, unit, said, payload, error))
+
+        note.future().add_done_callback(hear)
+
+
+def _note_presence(hand: Hand, answer: Future[Any]) -> None:
+    hand.present = answer.exception() is None
+
+
+def placing(needs: Resources, avoids: Sequence[str]) -> dict[str, Any]:
+    """How Ray is told which nodes an operator's workers may take."""
+    if needs.placement is not None:
+        return {"resources": {needs.placement: SHARE}}
+    if avoids:
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(avoids)})"}}
+    return {}

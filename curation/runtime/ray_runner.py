@@ -1,0 +1,207 @@
+"""The runner on Ray: a pool of actors for each operator, and units that are led through the pools."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import ray
+from ray.exceptions import RayError
+
+from curation.contracts.exchange import Partitions
+from curation.engine.meters import Meter, NoMeter
+from curation.engine.operator import Operator
+from curation.errors import CurationError
+from curation.masking import known_values, mask
+from curation.plan.placement import Node, Placed, place_pools
+from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
+from curation.plan.queue_depth import queue_depth
+from curation.runtime.ray_nodes import cluster_nodes
+from curation.runtime.ray_partitions import RayPartitions
+from curation.runtime.ray_pipeline import Pipeline
+from curation.runtime.ray_pool import Answer, Pool
+from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
+from curation.runtime.ray_staffing import Staffing
+from curation.runtime.ray_start import join_or_start_ray
+from curation.runtime.ray_worker import Equipment
+from curation.runtime.secrets import Lender, lend
+from curation.runtime.tries import Tries
+from curation.runtime.worker_times import StepTimes
+from curation.storage.store import Store
+from schemas.records import UnitReport
+
+FIRST_PARTS = 20
+"""Where costs are unknown and there are so many units a worker, the first ones are run apart, to size the pools by."""
+_STORE_SHARE = 0.5
+"""Of Ray's object store, what units between two operators may take up before no further one is begun."""
+
+
+class RayRunner:
+    """Runs pipelines on a Ray cluster: the one at `address` or RAY_ADDRESS, or one of its own on this machine.
+
+    Args:
+        max_tries: Tries of a unit before it is reported with its error; a crashed worker counts as a try.
+        max_workers: Most workers of one operator.
+        secrets: Names of variables of this process's environment that workers on all nodes are to have, too.
+        meter: Counts what workers do.
+        metrics_port: Where a Ray of its own offers its figures to Prometheus; None: where it likes.
+    """
+
+    def __init__(
+        self,
+        max_tries: int = 3,
+        max_workers: int | None = None,
+        address: str | None = None,
+        *,
+        secrets: Sequence[str] = (),
+        meter: Meter | None = None,
+        metrics_port: int | None = None,
+    ) -> None:
+        self._max_tries = max_tries
+        self._max_workers = max_workers
+        self._address = address
+        self._secrets = secrets
+        self._meter = meter or NoMeter()
+        self._metrics_port = metrics_port
+        self._lender: Lender | None = None
+        self._started = False
+
+    def capacity(self) -> Sequence[Node]:
+        """What the cluster has; starts or joins it."""
+        self._start()
+        return cluster_nodes()
+
+    def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
+        """Calls `on_report` once for each unit.
+
+        Raises:
+            PlanError: The operators do not fit the cluster.
+            CorruptionError: What a unit found.
+            CurationError: Workers cannot be set up, or Ray is at its end.
+        """
+        try:
+            self._run(operators, units, on_report)
+        except RayError as error:
+            raise CurationError(_cause(error)) from error
+
+    def _run(
+        self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]
+    ) -> None:
+        if not units:
+            return
+        self._start()
+        costs = [unit_seconds(operator.steps, operator.costs, 1) for operator in operators]
+        placed = self._placed(operators, len(units), costs)
+        first = _first_units(operators, placed, len(units), costs)
+        with self._pools(operators, placed, units) as (pools, pipeline):
+            if first:
+                times = StepTimes(on_report)
+                pipeline.run(units[:first], times.hear)
+                # Where the first ones tell nothing, since they all failed, what was known before is as good as it gets.
+                told = [times.row_seconds(operator.steps) for operator in operators]
+                costs = [before if now is None else now for before, now in zip(costs, told, strict=True)]
+                self._size(pools, self._placed(operators, len(units) - first, costs), len(units) - first)
+            pipeline.run(units[first:], on_report)
+
+    def _placed(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> list[Placed]:
+        needs = [(operator.name, operator.resources) for operator in operators]
+        return place_pools(needs, cluster_nodes(), units, self._max_workers, costs)
+
+    @contextmanager
+    def _pools(
+        self, operators: Sequence[Operator], placed: Sequence[Placed], units: Sequence[int]
+    ) -> Iterator[tuple[list[Pool], Pipeline]]:
+        """Pools of workers that are about to start, and what leads units through them. They end with the block."""
+        tries, answers = Tries(self._max_tries, units), SimpleQueue[Answer]()
+        pools: list[Pool] = []
+        shared: list[dict[str, ActorLink]] = []
+        try:
+            for place, (operator, at) in enumerate(zip(operators, placed, strict=True)):
+                # Their number stays, whoever joins: twice what the workers need, where there may be more of them.
+                links = start_shared(operator.shared, min(self._most(at.workers, len(units)), 2 * at.workers))
+                shared.append(links)
+                equipment = Equipment(place, tries, links, self._meter, self._lend(), known_values())
+                pools.append(Pool(operator, equipment, queue_depth(len(units), at.workers), at.avoids, answers))
+            self._size(pools, placed, len(units))
+            have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            room_bytes = _STORE_SHARE * have.get("object_store_memory", 0.0)
+            staffing = Staffing(pools, shares=not self._is_own)
+            yield pools, Pipeline(pools, staffing, answers, tries, self._max_tries, room_bytes)
+            for pool in pools:
+                pool.dismiss(pool.hands)
+        finally:
+            for pool in pools:
+                pool.end()
+            for links in shared:
+                stop_shared(links)
+            tries.forget()
+
+    def _size(self, pools: Sequence[Pool], placed: Sequence[Placed], units: int) -> None:
+        for pool, at in zip(pools, placed, strict=True):
+            pool.planned = pool.aim = at.workers
+            pool.most = self._most(at.workers, units)
+
+    def _most(self, planned: int, units: int) -> int:
+        """A Ray of its own is this machine and stays so; a cluster that was joined may get more nodes."""
+        return planned if self._is_own else max(planned, min(units, self._max_workers or units))
+
+    @property
+    def _is_own(self) -> bool:
+        return self._started and self._address is None and not os.environ.get("RAY_ADDRESS")
+
+    def _start(self) -> None:
+        if self._started or ray.is_initialized():
+            return
+        with _own_sigterm():
+            join_or_start_ray(self._address, metrics_port=self._metrics_port)
+        self._started = True
+
+    def partitions(self, count: int, workspace: Store) -> Partitions:
+        """Works on hash partitions of a frame in tasks on the cluster."""
+        self._start()
+        return RayPartitions(count, workspace, lender=self._lend())
+
+    def _lend(self) -> Lender | None:
+        if self._lender is None and self._secrets:
+            self._lender = lend(self._secrets)
+        return self._lender
+
+    def close(self) -> None:
+        """Stops Ray, if this runner has started it."""
+        if self._started:
+            ray.shutdown()
+            self._started = False
+            self._lender = None
+
+
+def _first_units(
+    operators: Sequence[Operator], placed: Sequence[Placed], units: int, costs: Sequence[float | None]
+) -> int:
+    """How many units to run for the sake of the sizes; none where nothing hangs on it, or all is measured."""
+    known = [cost.origin == "measured" for operator in operators for cost in operator.costs.values()]
+    if len(operators) == 1 or (all(known) and None not in costs):
+        return 0
+    workers = sum(at.workers for at in placed)
+    return UNITS_PER_WORKER * workers if units >= FIRST_PARTS * workers else 0
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keeps what this process does at SIGTERM: Ray would have it exit at once, with code 15 and nothing noted."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _cause(error: RayError) -> str:
+    """The last line of what Ray says: before it come tracebacks of its own."""
+    own = f"{CurationError.__module__}.{CurationError.__name__}: "
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return mask(lines[-1].removeprefix(own) if lines else repr(error))
