@@ -18,6 +18,13 @@ STARTS_RAY = (
     "tests/curation/runtime/test_ray_shared.py",
     "tests/curation/runtime/test_tries.py",
     "tests/s3/test_run_on_ceph.py",
+    *(
+        f"tests/faults/test_{name}.py"
+        for name in (
+            *("worker_deaths", "driver_deaths", "two_drivers", "notice_to_end", "quarantine"),
+            *("lost_nodes", "full_object_store", "growing_cluster", "ray_of_a_run", "tokens"),
+        )
+    ),
 )
 """One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
 

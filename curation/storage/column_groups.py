@@ -109,6 +109,10 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
                 raise CorruptionError(
                     f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}"
                 )
+            missing = sorted(set(names).difference(parquet.schema_arrow.names))
+            if missing:
+                # What pages hold is under checksums, what they are called is not.
+                raise CorruptionError(f"{store.locate(file.path)}: has no column {', '.join(missing)}")
             if rows is None:
                 return parquet.read(names)
             return _read_selected(parquet, names, rows)

@@ -5,13 +5,16 @@ that nothing disturbed, on a local disk: the same commits, the same bytes.
 """
 
 import itertools
+import signal
 import threading
 
 import fsspec
 import moto.s3.models
 import pytest
 from botocore.retries.standard import ExponentialBackoff
-from faulty_proxy import ERROR_IN_200, INTERNAL_ERROR, SLOW_DOWN, Fault, FaultyProxy, parts_put
+from deadly_steps import Plot
+from fault_runs import assert_same_end, ended
+from faulty_proxy import ACCESS_DENIED, ERROR_IN_200, INTERNAL_ERROR, SLOW_DOWN, Fault, FaultyProxy, parts_put
 from picture_recipes import PHASES, commits_in, downloaded, record_in, results_in, run_pictures
 from s3_server import BUCKET, use_server
 
@@ -110,29 +113,55 @@ def test_a_run_comes_to_the_same_when_its_store(on_store, proxy, name):
     assert on_store.found() == ((), [])
 
 
-@pytest.mark.parametrize("how", ["refuses", "slow down", "errors", "resets"])
-def test_the_same_command_goes_on_when_the_store_was_gone_for_long(on_store, proxy, out, how, capsys):
+GONE = {
+    "refuses connections": ({}, "the store did not answer as it should"),
+    "slows down": ({"answer": SLOW_DOWN}, "the store did not answer as it should"),
+    "has errors": ({"answer": INTERNAL_ERROR}, "the store did not answer as it should"),
+    "resets connections": ({"reset": "before"}, "the store did not answer as it should"),
+    "denies access": ({"answer": ACCESS_DENIED}, "the store refuses: "),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_the_same_command_goes_on_when_for_long_the_store(on_store, proxy, out, how, capsys):
     commits = itertools.count(1)
     outage = threading.Event()
 
     def is_gone(asked):
         if commit_put(asked) and FETCH in asked.key and next(commits) == 2:
             outage.set()
-            if how == "refuses":
+            if how == "refuses connections":
                 threading.Thread(target=proxy.refuse).start()
         return outage.is_set()
 
-    answers = {"slow down": {"answer": SLOW_DOWN}, "errors": {"answer": INTERNAL_ERROR}}
-    proxy.fault = Fault(is_gone, **answers.get(how, {"reset": "before"}))
+    faults, said = GONE[how]
+    proxy.fault = Fault(is_gone, **(faults or {"reset": "before"}))
     assert on_store.run() == 1
-    assert "the store did not answer as it should" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
     proxy.fault = None
-    if how == "refuses":
+    if how == "refuses connections":
         proxy.accept()
     done = {path for path in commits_in(out) if FETCH in path}
     assert len(done) == 1
     assert on_store.run() == 0
     on_store.found()
+
+
+def test_its_part_alone_is_done_again_when_a_writer_is_killed_between_upload_and_commit(
+    toys, undisturbed_toys, proxy, out, tmp_path
+):
+    killed = Plot(tmp_path / "killed", commits=("pool/draw-develop_on_gpu-*/00000003.json",))
+    assert ended(toys.start(out, plot=killed))[0] == -signal.SIGKILL
+    rest = Plot(tmp_path / "rest")
+    assert toys.run(out, plot=rest) == 0
+    copy = downloaded(out, tmp_path / "copy")
+    assert_same_end(copy, undisturbed_toys)
+    rows = {row for row in killed.work("draw") if row in rest.work("draw")}
+    assert {row // 16 for row in rows} == {3}
+    assert not rest.work("measure_text")
+    # What was uploaded for nothing is known to belong to nobody.
+    (orphan,) = [path for path in verify_run(str(copy), verify_shards).orphans if path.startswith("pool/")]
+    assert "/data/00000003-" in orphan
 
 
 def test_nothing_committed_is_done_again_when_listings_are_stale(on_store, proxy):
