@@ -19,7 +19,7 @@ install: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' constraints.txt)"
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 demo: install ## the whole way on a generated web, checked against its truth
@@ -86,7 +86,7 @@ bench-balance: install ## 1,000,000 captions by 500,000 entries, against the pla
 
 $(DUCKDB)/.installed: constraints.txt | install
 	test -x $(DUCKDB)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DUCKDB)
-	$(BIN)/uv pip install --quiet --python $(DUCKDB)/bin/python --constraint constraints.txt duckdb
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(DUCKDB)/bin/python --constraint constraints.txt duckdb
 	touch $@
 
 bench-dedupe: install $(DEDUPE_PEER)/.installed ## finding copies: 20 million rows, a million hashes, beside faiss and imagededup
@@ -95,8 +95,8 @@ bench-dedupe: install $(DEDUPE_PEER)/.installed ## finding copies: 20 million ro
 # Only its search of hashes is measured, which needs none of the networks that it depends on.
 $(DEDUPE_PEER)/.installed: constraints.txt | install
 	test -x $(DEDUPE_PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(DEDUPE_PEER)
-	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
-	$(BIN)/uv pip install --quiet --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(DEDUPE_PEER)/bin/python --no-deps imagededup==0.3.3.post2
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(DEDUPE_PEER)/bin/python --constraint constraints.txt \
 		numpy scikit-learn tqdm matplotlib pillow torch torchvision
 	touch $@
 
@@ -106,7 +106,7 @@ bench-semantic: install ## semantic duplicates among 500,000 embeddings, against
 # In an environment of its own, as its users have it: beside Ray it imports Ray in each of its processes.
 $(PEER)/.installed: constraints.txt | install
 	test -x $(PEER)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(PEER)
-	$(BIN)/uv pip install --quiet --python $(PEER)/bin/python --constraint constraints.txt img2dataset
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(PEER)/bin/python --constraint constraints.txt img2dataset
 	touch $@
 
 constraints: ## pins every package that any extra needs, by name and version alone

@@ -81,10 +81,10 @@ class Pipeline:
         self._open = len(units)
         looked = -_LOOK_S
         while self._open:
+            self._give_out()
             if time.monotonic() - looked >= _LOOK_S:
                 self._staffing.look(self._is_short)
                 looked = time.monotonic()
-            self._give_out()
             try:
                 self._hear(self._answers.get(timeout=_LOOK_S))
             except Empty:

@@ -24,10 +24,9 @@ class Staffing:
         shares: Whether others may hold what these workers need: on a cluster that was joined.
     """
 
-    def __init__(self, pools: Sequence[Pool], *, shares: bool, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, pools: Sequence[Pool], *, shares: bool) -> None:
         self._pools = pools
         self._shares = shares
-        self._patience_s = patience_s
         self._missing_since: float | None = None
         self._not_before = 0.0
 
@@ -69,7 +68,7 @@ class Staffing:
         if not missing or self._missing_since is None:
             self._missing_since = now if missing else None
             return
-        if now - self._missing_since < self._patience_s:
+        if now - self._missing_since < PATIENCE_S:
             return
         self._missing_since = now
         names = ", ".join(pool.operator.name for pool in missing)
@@ -81,7 +80,7 @@ class Staffing:
             _let_go(surplus)
         elif any(pool.is_there for pool in self._pools):
             # By chance, or two that wait for each other would meet again and again.
-            wait_s = self._patience_s * random.uniform(0.2, 1.2)
+            wait_s = PATIENCE_S * random.uniform(0.2, 1.2)
             logger.warning("no worker for %s has got its resources: all are given back for %.0f s", names, wait_s)
             _let_go([(pool, hand) for pool in self._pools for hand in list(pool.hands)])
             self._not_before = now + wait_s

@@ -59,7 +59,7 @@ def test_only_what_was_not_committed_is_made_again_when_a_node_with_unread_parts
     driver = work.start(out, plot=plot, address=nodes.address)
     try:
         # The node with the device has one part in hand and the next at hand; others lie where they were made alone.
-        wait_until(lambda: parts_of(plot.workers("draw_large").get(raylet, ())) >= 4, driver)
+        wait_until(lambda: parts_of(plot.workers("draw_large").get(raylet, ())) >= 2, driver)
         if announced:
             announce(nodes, on_loan[0])
         nodes.remove_node(on_loan.pop(), allow_graceful=announced)

@@ -1,19 +1,24 @@
 """The Ray runner against the one without Ray, with workers that die on the way."""
 
+import os
 import signal
 import sys
+import threading
+import time
 
 import polars as pl
+import pyarrow as pa
 import pytest
 import ray
 import toy_steps
 from toy_runs import RECIPE, execute, files_of, ledger_of, logged
 
 from curation.contracts.resources import Resources
-from curation.engine.operator import Operator
+from curation.engine.operator import Handover, Operator
 from curation.errors import CurationError, PlanError
 from curation.runtime.ray_pipeline import Pipeline
 from curation.runtime.ray_runner import RayRunner, _own_sigterm
+from schemas.records import UnitReport
 
 # Ray takes its time to start, and so do workers in place of dead ones.
 pytestmark = pytest.mark.timeout(240)
@@ -110,6 +115,87 @@ def test_the_cause_is_told_when_workers_cannot_be_set_up(runner):
     with pytest.raises(CurationError) as caught:
         runner.run([NoModel()], [0, 1], lambda report: None)
     assert str(caught.value) == "no_model: RuntimeError: there is no such model"
+
+
+class NoMemory(NoModel):
+    name = "no_memory"
+
+    def setup(self):
+        os._exit(1)
+
+
+def test_it_ends_when_workers_die_again_and_again_while_they_are_set_up(runner):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with pytest.raises(CurationError, match=r"^no_memory: 2 workers in a row died while they were set up: "):
+        runner.run([NoMemory()], [0, 1], lambda report: None)
+
+
+class HandsOver(Operator):
+    """Hands over a table of its unit's number, and notes that it did."""
+
+    name, resources = "hands_over", Resources(cpus=1)
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def run(self, unit, table):
+        (self._folder / f"made-{unit}").touch()
+        return Handover(table=pa.table({"unit": [unit]}))
+
+
+class WaitsForLeave(Operator):
+    """Reports as many rows as the number that it is handed, once it may."""
+
+    name, resources = "waits_for_leave", Resources(cpus=1)
+
+    def __init__(self, folder):
+        self._folder = folder
+
+    def run(self, unit, table):
+        while not (self._folder / "leave").exists():
+            time.sleep(0.05)
+        return Handover(report=UnitReport(unit=unit, kept=table["unit"][0].as_py()))
+
+
+def made(folder):
+    return len(list(folder.glob("made-*")))
+
+
+def test_no_more_is_begun_than_the_plan_tells_when_the_next_operator_does_not_come_on(tmp_path, ray_address):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    reports = []
+    runner = RayRunner(address=ray_address, max_workers=1)
+    operators = [HandsOver(tmp_path), WaitsForLeave(tmp_path)]
+    run = threading.Thread(target=runner.run, args=(operators, range(18), reports.append))
+    run.start()
+    # Four between one worker and the next, and one that the first has in hand.
+    while made(tmp_path) < 5:
+        time.sleep(0.1)
+    time.sleep(2)
+    assert made(tmp_path) == 5
+    (tmp_path / "leave").touch()
+    run.join(timeout=60)
+    assert sorted((report.unit, report.kept) for report in reports) == [(unit, unit) for unit in range(18)]
+
+
+def test_two_runs_end_when_each_holds_the_processors_that_the_other_waits_for(tmp_path, ray_address, monkeypatch):
+    monkeypatch.setattr("curation.runtime.ray_staffing.PATIENCE_S", 4.0)
+    (tmp_path / "leave").touch()
+    reports = {name: [] for name in "ab"}
+    runs = [
+        threading.Thread(
+            target=RayRunner(address=ray_address).run,
+            args=([HandsOver(tmp_path), WaitsForLeave(tmp_path)], range(6), heard.append),
+        )
+        for heard in reports.values()
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(timeout=150)
+    assert {name: sorted(report.unit for report in heard) for name, heard in reports.items()} == {
+        name: list(range(6)) for name in "ab"
+    }
 
 
 def test_sigterm_means_what_it_did_when_ray_has_started():
