@@ -71,10 +71,10 @@ def test_nothing_of_it_is_left_when_writing_is_broken_off(store, monkeypatch):
     assert names_below(store) == []
 
 
-def test_all_of_them_are_listed_when_there_is_more_than_a_page(store, server, monkeypatch):
+def test_all_of_them_are_listed_when_there_is_more_than_a_page(store, s3_server, monkeypatch):
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "4")
     for number in range(10):
-        server.put(f"{store.locate('')}many/{number:04d}".partition("/")[2], b"")
+        s3_server.put(f"{store.locate('')}many/{number:04d}".partition("/")[2], b"")
     expected = [f"{number:04d}" for number in range(10)]
     assert store.list("many") == expected
     assert [file.path for file in store.files_below("many")] == expected
@@ -87,7 +87,7 @@ def test_the_first_one_stays_when_a_name_is_put_twice(store):
     assert store.read_bytes("c/0.json") == b"first"
 
 
-def test_no_more_is_sent_than_asked_for_when_a_file_is_read_in_pieces(store, server):
+def test_no_more_is_sent_than_asked_for_when_a_file_is_read_in_pieces(store, s3_server):
     table = pa.table({"row": pa.array(range(1000), pa.int64()), "url": [os.urandom(500).hex() for _ in range(1000)]})
     record = write_columns(store, "a.parquet", table)
     asked = []
