@@ -6,6 +6,8 @@ INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
 # Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
 TEST_PROCESSES ?= 3
+# One of them has all tests that start Ray.
+FAULT_PROCESSES ?= 2
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
@@ -32,7 +34,8 @@ test-s3: install ## whole runs against a real object store: Ceph, from Debian's 
 	$(BIN)/python -m pytest tests/s3 $(TEST_ARGS)
 
 test-faults: install ## what kills, breaks and lies: workers, nodes, drivers, disks, stores; minutes
-	$(BIN)/python -m pytest tests/faults --numprocesses 0 --timeout 600 --durations 10 $(TEST_ARGS)
+	$(BIN)/python -m pytest tests/faults --numprocesses $(FAULT_PROCESSES) --dist loadfile --no-loadscope-reorder --timeout 600 \
+		--durations 10 $(TEST_ARGS)
 
 test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
 	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)

@@ -1,6 +1,8 @@
-"""For all tests: properties are tried on the same examples in every run; how processes share the tests out."""
+"""For all tests: properties are tried on the same examples in every run; how processes share the tests out; servers."""
 
+import functools
 import os
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -17,6 +19,13 @@ STARTS_RAY = (
     "tests/curation/runtime/test_ray_shared.py",
     "tests/curation/runtime/test_tries.py",
     "tests/s3/test_run_on_ceph.py",
+    *(
+        f"tests/faults/test_{name}.py"
+        for name in (
+            *("worker_deaths", "driver_deaths", "two_drivers", "notice_to_end", "quarantine"),
+            *("lost_nodes", "full_object_store", "growing_cluster", "ray_of_a_run", "tokens"),
+        )
+    ),
 )
 """One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
 
@@ -33,6 +42,25 @@ def ray_address():
     context = ray.init(address="local", num_cpus=2, num_gpus=1, **quiet)
     yield context.address_info["gcs_address"]
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A server that speaks S3, for all tests of this process: each has a folder of its own."""
+    from s3_server import S3Server
+
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def one_language_model():
+    """The model that tells languages is loaded once: the runs of this process would take a second to load their own."""
+    from stages.text import rules
+
+    with mock.patch.object(rules, "LanguageModel", functools.cache(rules.LanguageModel)):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from curation.errors import CorruptionError
 from schemas.outcomes import Outcome
 
 
@@ -52,8 +53,15 @@ def make_funnel(ledger: pl.LazyFrame, step_names: list[str]) -> Funnel:
 
     Args:
         step_names: The steps in the recipe's order, those without losses included.
+
+    Raises:
+        CorruptionError: The ledger cannot be read.
     """
-    counts = ledger.group_by("outcome", "step", "reason").len().collect(engine="streaming")
+    try:
+        counts = ledger.group_by("outcome", "step", "reason").len().collect(engine="streaming")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        said = str(error).partition("\n")[0]
+        raise CorruptionError(f"the ledger cannot be read ({said}); `curation verify` names what is damaged") from error
     rows_in = int(counts["len"].sum())
     left = rows_in
     steps = []

@@ -10,6 +10,7 @@ from typing import Literal
 from curation.contracts.stage import Stage
 from curation.storage.layout import POOL
 from curation.storage.store import Store
+from curation.storage.stored_records import read_records
 from schemas.records import PartCommit
 
 SAMPLED_COMMITS = 64
@@ -56,7 +57,11 @@ class MeasuredCosts:
 
 
 def measured_costs(store: Store) -> MeasuredCosts:
-    """What the commits in the folder of a run tell; those of other settings and of runs that died count as well."""
+    """What the commits in the folder of a run tell; those of other settings and of runs that died count as well.
+
+    Raises:
+        CorruptionError: A commit is damaged.
+    """
     spent: dict[str, float] = defaultdict(float)
     timed: dict[str, int] = defaultdict(int)
     held: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -81,8 +86,7 @@ def _sampled(store: Store, folder: str) -> Iterable[PartCommit]:
     for scope in store.list(folder):
         if scope.startswith("commits-"):
             names = spread(store.list(f"{folder}/{scope}"), SAMPLED_COMMITS)
-            documents = store.read_many([f"{folder}/{scope}/{name}" for name in names])
-            yield from (PartCommit.model_validate_json(document) for document in documents if document is not None)
+            yield from read_records(store, [f"{folder}/{scope}/{name}" for name in names], PartCommit).values()
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:

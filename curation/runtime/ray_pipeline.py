@@ -18,9 +18,9 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from curation.errors import CorruptionError
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
+from curation.runtime.attempts import fatal_error
 from curation.runtime.ray_pool import Answer, Pool, Unit
 from curation.runtime.ray_staffing import Staffing
 from curation.runtime.tries import Tries
@@ -72,6 +72,7 @@ class Pipeline:
 
         Raises:
             CorruptionError: What a unit found.
+            AccessError: A store does not let a worker in.
             CurationError: Workers cannot be set up, or die again and again.
             RayError: Ray is at its end.
         """
@@ -171,7 +172,7 @@ class Pipeline:
 
     def _reported(self, unit: Unit, report: UnitReport) -> None:
         if report.fatal:
-            raise CorruptionError(report.error or "")
+            raise fatal_error(report)
         self._moved(unit, 0)
         if report.error is not None and not self._tries.exhausted(unit.number, len(self._pools)):
             self._failed.append(unit)

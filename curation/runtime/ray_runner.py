@@ -82,6 +82,7 @@ class RayRunner:
         Raises:
             PlanError: The operators do not fit the cluster.
             CorruptionError: What a unit found.
+            AccessError: A store does not let a worker in.
             CurationError: Workers cannot be set up, or Ray is at its end.
         """
         try:

@@ -105,6 +105,9 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
     """
     with _opened(store, file) as parquet:
         names = list(dict.fromkeys(["row", *columns]))
+        if missing := sorted(set(names).difference(parquet.schema_arrow.names)):
+            # What pages hold is under checksums, what they are called is not.
+            raise CorruptionError(f"{store.locate(file.path)}: has no column {', '.join(missing)}")
         return parquet.read(names) if rows is None else _read_selected(parquet, names, rows)
 
 

@@ -109,8 +109,24 @@ def _workers(values):
     }
 
 
-def test_nothing_is_raised_when_a_figure_cannot_be_counted(ray_address):
-    meter = RayMeter()
-    meter.add(Metric("curation_other_total", "counter", ("known",), "has other labels"), 1, unknown="x")
-    meter.add(ROWS, 1)
-    meter.add(Metric("no name", "counter", (), "that Prometheus would take"), 1)
+def test_all_others_are_counted_when_a_figure_cannot_be(ray_address):
+    meter, other = RayMeter(), Metric("curation_other_total", "counter", ("known",), "has one label")
+    there = {"kind": "phase", "item": "other", "outcome": "rejected", "reason": "rule"}
+    for known in ("before", "after"):
+        meter.add(ROWS, 2, **there)
+        meter.add(other, 3, known=known)
+        # None of these can be: a label that nobody knows, labels that are missing, a name that Prometheus refuses.
+        meter.add(other, 1, unknown="x")
+        meter.add(ROWS, 1)
+        meter.add(Metric("no name", "counter", (), "that Prometheus would take"), 1)
+    expected = {("ray_curation_other_total", ("known", known)): 3 for known in ("before", "after")}
+    expected["ray_curation_rows_total", *sorted(there.items())] = 4
+    port = ray.nodes()[0]["MetricsExportPort"]
+    deadline = time.monotonic() + 40
+    while {name: value for name, value in scraped(port).items() if _of_this_test(name)} != expected:
+        assert time.monotonic() < deadline, scraped(port)
+        time.sleep(0.5)
+
+
+def _of_this_test(name):
+    return name[0] == "ray_curation_other_total" or ("item", "other") in name

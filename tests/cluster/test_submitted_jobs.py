@@ -45,6 +45,7 @@ def _sabotaged(self, table, plain=Fingerprint.process):
 
 Fingerprint.process = _sabotaged
 """
+WORKERS = ("fetch_images_decode_images", "fingerprint")
 # Not written down here: this file travels to the cluster, too.
 SECRET = secrets.token_hex(16)
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ALLOW_HTTP")
@@ -87,7 +88,7 @@ class Place:
     def workers(self):
         """The workers of steps that have a node, as the cluster shows them."""
         actors = self.cluster.asked("/api/v0/actors?detail=1&limit=10000")["data"]["result"]["result"]
-        return [actor for actor in actors if actor["class_name"].startswith("MapWorker") and actor["node_id"]]
+        return [actor for actor in actors if actor["class_name"] in WORKERS and actor["node_id"]]
 
     def submit(self, *arguments, out=None, **options):
         secrets = [word for name in NAMES for word in ("--secret", name)]
@@ -151,8 +152,8 @@ def test_steps_ran_on_the_nodes_meant_for_them_when_the_recipe_places_them(place
         ran_on[actor["class_name"]] |= carried[actor["node_id"]]
 
     assert ran_on == {
-        "MapWorker(MapBatches(fetch_images_decode_images))": {"fetch_node"},
-        "MapWorker(MapBatches(fingerprint))": {"hash_node"},
+        "fetch_images_decode_images": {"fetch_node"},
+        "fingerprint": {"hash_node"},
     }
 
 

@@ -6,6 +6,7 @@ import tempfile
 import pytest
 from deadly_steps import Plot
 from fault_runs import SEED, TOYS, Web, Work, cluster_of
+from picture_recipes import run_pictures, write_picture_recipe
 
 from jobs.sandbox.server import serve
 from jobs.sandbox.trouble import Rates, Trouble
@@ -29,7 +30,7 @@ def web(tmp_path_factory):
     rates = usual.model_copy(update={"troubles": {kind: usual.troubles[kind] for kind in _QUICK}})
     made = build_web(tmp_path_factory.mktemp("web"), pairs=120, seed=SEED, port=free_port(), rates=rates)
     with serve(made.folder):
-        yield Web(made)
+        yield Web(made, tmp_path_factory.mktemp("recipes"))
 
 
 @pytest.fixture
@@ -41,11 +42,30 @@ def short_folder():
 
 
 @pytest.fixture(scope="session")
-def undisturbed_web(web, tmp_path_factory):
+def undisturbed_web(one_language_model, web, tmp_path_factory):
     """The folder of a run over the web that nothing disturbed, and what was asked for."""
-    folder = tmp_path_factory.mktemp("undisturbed-web")
-    assert web.work.run(folder / "out", plot=Plot(folder / "plot")) == 0
-    return folder / "out", web.requests()
+    return _undisturbed(web, web.work, tmp_path_factory.mktemp("undisturbed-web"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_light_web(one_language_model, web, tmp_path_factory):
+    """The same for the recipe that loads no models of images."""
+    return _undisturbed(web, web.light_work, tmp_path_factory.mktemp("undisturbed-light-web"))
+
+
+def _undisturbed(web, work, folder):
+    before = web.requests()
+    assert work.run(folder / "out", plot=Plot(folder / "plot")) == 0
+    return folder / "out", web.requests() - before
+
+
+@pytest.fixture(scope="session")
+def undisturbed_pictures(one_language_model, tmp_path_factory):
+    """A recipe of three parts and two shards, and the folder of its run on a local disk that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed-pictures")
+    recipe = write_picture_recipe(folder, rows=24, part_rows=8, shard_rows=9)
+    assert run_pictures(recipe, folder / "run") == 0
+    return recipe, folder / "run"
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,13 @@ FETCHED = "pool/fetch_images-*/commits-*/*.json"
 DAY_S = 86_400
 
 
-def test_nothing_ends_early_late_or_otherwise_when_the_clock_jumps(web, undisturbed_web, tmp_path):
-    undisturbed, asked = undisturbed_web
+def test_nothing_ends_early_late_or_otherwise_when_the_clock_jumps(web, undisturbed_light_web, tmp_path):
+    undisturbed, asked = undisturbed_light_web
     before = web.requests()
     out, clock = tmp_path / "out", JumpingClock(tmp_path / "clock")
     clock.jump(0)
-    driver = web.work.start(out, plot=Plot(tmp_path / "plot"), environment={"JUMPING_CLOCK": str(clock.file)})
+    environment = {"JUMPING_CLOCK": str(clock.file)}
+    driver = web.light_work.start(out, plot=Plot(tmp_path / "plot"), environment=environment)
     wait_until(lambda: len(commits_of(out, FETCHED)) >= 2, driver)
     clock.jump(40)
     wait_until(lambda: len(commits_of(out, FETCHED)) >= 5, driver)

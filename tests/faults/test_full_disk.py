@@ -5,10 +5,9 @@ import shutil
 import subprocess
 
 import pytest
-from picture_recipes import PHASES, commits_in, record_in, results_in, write_picture_recipe
+from picture_recipes import PHASES, commits_in, record_in, results_in, run_pictures
 
 from curation.upkeep.verify import verify_run
-from jobs.cli import main
 from stages.deliver.validate import verify_shards
 
 SIZE_KIB = 4096
@@ -29,18 +28,6 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    recipe = write_picture_recipe(folder)
-    assert run(recipe, folder / "run") == 0
-    return recipe, folder / "run"
-
-
-def run(recipe, out):
-    return main(["run", str(recipe), "--out", str(out), "--runner", "in-process"])
-
-
 def fill(disk, left):
     """Leaves so many bytes free."""
     status = os.statvfs(disk)
@@ -55,9 +42,9 @@ def fill(disk, left):
     ],
 )
 def test_it_is_told_and_the_run_goes_on_when_the_disk_was_full(
-    undisturbed, small_disk, where, goes, left, capfd, caplog
+    undisturbed_pictures, small_disk, where, goes, left, capfd, caplog
 ):
-    recipe, whole = undisturbed
+    recipe, whole = undisturbed_pictures
     out = small_disk / "run"
     shutil.copytree(whole, out)
     for pattern in goes:
@@ -65,14 +52,14 @@ def test_it_is_told_and_the_run_goes_on_when_the_disk_was_full(
             shutil.rmtree(path)
     fill(small_disk, left)
     before = commits_in(out)
-    assert run(recipe, out) in (1, 3)
+    assert run_pictures(recipe, out) in (1, 3)
     said = capfd.readouterr().err + caplog.text
     assert "no room on this disk" in said
     assert where in said
     assert before <= commits_in(out)
     assert not list(out.rglob(".writing-*"))
     (small_disk / "filler").unlink()
-    assert run(recipe, out) == 0
+    assert run_pictures(recipe, out) == 0
     assert record_in(out).state == "finished"
     assert commits_in(whole) <= commits_in(out)
     assert results_in(out) == results_in(whole)

@@ -7,26 +7,21 @@ import time
 import fetch_parts
 import pytest
 import ray
+from fault_runs import NODE, cluster_of
 from fetch_parts import FetchOperator
 from raw_web import RawWeb
-from ray.cluster_utils import Cluster
 
 from curation.runtime.ray_runner import RayRunner
 
 # Nodes take their time to start.
 pytestmark = pytest.mark.timeout(400)
-NODE = {"include_dashboard": False, "dashboard_agent_listen_port": 0, "object_store_memory": 100_000_000}
 
 
 @pytest.fixture
-def cluster(monkeypatch, tmp_path_factory):
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    made = Cluster(
-        initialize_head=True, head_node_args={**NODE, "num_cpus": 1, "gcs_server_port": 0, "temp_dir": "/tmp/r-growing"}
-    )
-    yield made
-    ray.shutdown()
-    made.shutdown()
+def cluster():
+    with cluster_of({"num_cpus": 1}) as made:
+        yield made
+        ray.shutdown()
 
 
 class WherePlaced(FetchOperator):
@@ -61,7 +56,7 @@ def test_a_node_that_joins_during_a_phase_is_used_and_the_limit_per_host_holds(c
             assert time.monotonic() < deadline
             time.sleep(0.1)
         before = {node for report in reports for node in report.rejected}
-        joined = cluster.add_node(**{key: NODE[key] for key in NODE if key != "include_dashboard"}, num_cpus=2)
+        joined = cluster.add_node(**NODE, num_cpus=2)
         run.join(timeout=240)
         assert not run.is_alive()
     finally:

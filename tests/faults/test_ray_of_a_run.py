@@ -1,36 +1,27 @@
 """A real run on a Ray of its own: whom it lets in, and what it leaves behind of the secrets that it was given."""
 
-import shutil
 from ipaddress import ip_address
 
 import pytest
-from planted_secrets import SECRETS, leaks
-from watched_runs import FinishedRun
+from watched_runs import finished_run
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    made = FinishedRun(tmp_path_factory.mktemp("ray"))
-    yield made
-    shutil.rmtree(made.ray)
+    with finished_run(tmp_path_factory.mktemp("ray")) as made:
+        yield made
 
 
 def test_a_part_failed_with_secrets_in_its_error_when_the_run_has_ended(run):
-    errors = [line["error"] for line in run.metrics() if line.get("error")]
-    assert run.exit_code == 3, run.said
-    assert run.server.refused
-    assert errors
-    assert all("http://***@127.0.0.1" in error and "X-Amz-Signature=***" in error for error in errors)
+    run.assert_failed_with_masked_errors()
 
 
 def test_no_secret_is_left_behind_when_everything_is_searched(run):
     logs = [path for path in run.ray.rglob("worker-*.err") if b"http://***@127.0.0.1" in path.read_bytes()]
     assert logs, "a worker has said what failed"
-    assert leaks(run.out.parent) == []
-    assert leaks(run.ray) == []
-    assert [secret for secret in SECRETS if secret in run.said] == []
+    run.assert_no_secret_is_left()
 
 
 def test_every_socket_is_on_the_loopback_interface_when_a_run_starts_ray(run):

@@ -5,14 +5,18 @@ that nothing disturbed, on a local disk: the same commits, the same bytes.
 """
 
 import itertools
+import signal
 import threading
 
 import fsspec
 import moto.s3.models
 import pytest
-from faulty_proxy import ERROR_IN_200, INTERNAL_ERROR, SLOW_DOWN, Fault, FaultyProxy, parts_put
-from picture_recipes import PHASES, ROWS, commits_in, record_in, results_in, write_picture_recipe
-from s3_server import BUCKET, S3Server, use_server
+from botocore.retries.standard import ExponentialBackoff
+from deadly_steps import Plot
+from fault_runs import assert_same_end, ended
+from faulty_proxy import ACCESS_DENIED, ERROR_IN_200, INTERNAL_ERROR, SLOW_DOWN, Fault, FaultyProxy, parts_put
+from picture_recipes import PHASES, commits_in, downloaded, record_in, results_in, run_pictures
+from s3_server import BUCKET, use_server
 
 from curation.errors import TransientError
 from curation.storage import multipart, store_failures
@@ -22,33 +26,18 @@ from jobs.cli import main
 from stages.deliver.validate import verify_shards
 
 FETCH = PHASES[1]
-PART_ROWS = 8
-PARTS = ROWS // PART_ROWS
-
-
-@pytest.fixture(scope="module")
-def server():
-    server = S3Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """A recipe, and the folder of its run on a local disk that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    recipe = write_picture_recipe(folder)
-    assert run(recipe, folder / "run") == 0
-    return recipe, folder / "run"
+PARTS = 3
 
 
 @pytest.fixture
-def proxy(server, monkeypatch):
+def proxy(s3_server, monkeypatch):
     """A proxy that the run's clients go through, and clients that are quick to try again and soon give up."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     monkeypatch.setattr(store_failures, "FIRST_PAUSE_S", 0.02)
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"connect_timeout": 2, "read_timeout": 2}})
-    proxy = FaultyProxy(server.options)
+    # As often as ever, but after hundredths of a second: AWS's client has no setting for it.
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0.01)
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"connect_timeout": 1, "read_timeout": 1}})
+    proxy = FaultyProxy(s3_server.options)
     use_server(proxy, monkeypatch)
     yield proxy
     proxy.close()
@@ -57,11 +46,6 @@ def proxy(server, monkeypatch):
 @pytest.fixture
 def out(request):
     return f"s3://{BUCKET}/{request.node.name}"
-
-
-def run(recipe, out):
-    parts = ["--set", f"run.part_rows={PART_ROWS}"]
-    return main(["run", str(recipe), "--out", str(out), "--runner", "in-process", "--json", *parts])
 
 
 def every(count, matches=lambda asked: True):
@@ -74,24 +58,41 @@ def commit_put(asked):
     return asked.method == "PUT" and "/commits-" in asked.key
 
 
-def check_like_undisturbed(undisturbed, out, proxy):
-    """The run has come to its end, and to what it comes to on a good day."""
-    assert record_in(out).state == "finished"
-    assert commits_in(out) == commits_in(undisturbed[1])
-    assert results_in(out) == results_in(undisturbed[1])
-    found = verify_run(str(out), verify_shards, threads=2)
-    assert found.damages == ()
-    for phase in PHASES:
-        stored = parts_put(proxy, phase)
-        assert set(stored) == set(range(PARTS))
-        # In one process one part is in flight.
-        assert len([part for part, files in stored.items() if files > 1]) <= 1
-    return found
+class RunOnStore:
+    """A recipe that is run into a folder of the store, and what it came to when nothing disturbed it."""
+
+    def __init__(self, undisturbed, proxy, out, copy):
+        self._recipe, self._whole = undisturbed
+        self._proxy, self._out, self._copy = proxy, out, copy
+
+    def run(self):
+        return run_pictures(self._recipe, self._out)
+
+    def found(self):
+        """Checks that the run has come to its end, and to what it comes to on a good day; what is found beside it."""
+        self._proxy.fault = None
+        copy = downloaded(self._out, self._copy)
+        assert record_in(copy).state == "finished"
+        assert commits_in(copy) == commits_in(self._whole)
+        assert results_in(copy) == results_in(self._whole)
+        found = verify_run(str(copy), verify_shards, threads=2)
+        assert found.damages == ()
+        for phase in PHASES:
+            stored = parts_put(self._proxy, phase)
+            assert set(stored) == set(range(PARTS))
+            # In one process one part is in flight.
+            assert len([part for part, files in stored.items() if files > 1]) <= 1
+        return found.orphans, Store(self._out).unfinished_uploads()
+
+
+@pytest.fixture
+def on_store(undisturbed_pictures, proxy, out, tmp_path):
+    return RunOnStore(undisturbed_pictures, proxy, out, tmp_path / "copy")
 
 
 PASSING = {
-    "answers slowly": Fault(every(4), pause_s=0.2),
-    "answers later than anyone waits": Fault(every(6, commit_put), pause_s=2.5, times=2),
+    "answers slowly": Fault(every(4), pause_s=0.2, times=20),
+    "answers later than anyone waits": Fault(every(6, commit_put), pause_s=1.3, times=2),
     "slow down": Fault(every(2), answer=SLOW_DOWN, times=60),
     "internal errors": Fault(every(3), answer=INTERNAL_ERROR, times=40),
     "resets before it is asked": Fault(every(3), reset="before", times=40),
@@ -104,51 +105,73 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_run_comes_to_the_same_when_its_store(undisturbed, proxy, out, name):
+def test_a_run_comes_to_the_same_when_its_store(on_store, proxy, name):
     fault = Fault(**{key: getattr(PASSING[name], key) for key in ("meant_for", "answer", "pause_s", "reset", "times")})
     proxy.fault = fault
-    assert run(undisturbed[0], out) == 0
+    assert on_store.run() == 0
     assert fault.struck
-    proxy.fault = None
-    found = check_like_undisturbed(undisturbed, out, proxy)
-    assert (found.orphans, found.uploads) == ((), ())
+    assert on_store.found() == ((), [])
 
 
-@pytest.mark.parametrize("how", ["refuses", "slow down", "errors", "resets"])
-def test_the_same_command_goes_on_when_the_store_was_gone_for_long(undisturbed, proxy, out, how, capsys):
+GONE = {
+    "refuses connections": ({}, "the store did not answer as it should"),
+    "slows down": ({"answer": SLOW_DOWN}, "the store did not answer as it should"),
+    "has errors": ({"answer": INTERNAL_ERROR}, "the store did not answer as it should"),
+    "resets connections": ({"reset": "before"}, "the store did not answer as it should"),
+    "denies access": ({"answer": ACCESS_DENIED}, "the store refuses: "),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_the_same_command_goes_on_when_for_long_the_store(on_store, proxy, out, how, capsys):
     commits = itertools.count(1)
     outage = threading.Event()
 
     def is_gone(asked):
         if commit_put(asked) and FETCH in asked.key and next(commits) == 2:
             outage.set()
-            if how == "refuses":
+            if how == "refuses connections":
                 threading.Thread(target=proxy.refuse).start()
         return outage.is_set()
 
-    answers = {"slow down": {"answer": SLOW_DOWN}, "errors": {"answer": INTERNAL_ERROR}}
-    proxy.fault = Fault(is_gone, **answers.get(how, {"reset": "before"}))
-    assert run(undisturbed[0], out) == 1
-    assert "the store did not answer as it should" in capsys.readouterr().err
+    faults, said = GONE[how]
+    proxy.fault = Fault(is_gone, **(faults or {"reset": "before"}))
+    assert on_store.run() == 1
+    assert said in capsys.readouterr().err
     proxy.fault = None
-    if how == "refuses":
+    if how == "refuses connections":
         proxy.accept()
     done = {path for path in commits_in(out) if FETCH in path}
     assert len(done) == 1
-    assert run(undisturbed[0], out) == 0
-    check_like_undisturbed(undisturbed, out, proxy)
+    assert on_store.run() == 0
+    on_store.found()
 
 
-def test_nothing_committed_is_done_again_when_listings_are_stale(undisturbed, proxy, out):
+def test_its_part_alone_is_done_again_when_a_writer_is_killed_between_upload_and_commit(
+    toys, undisturbed_toys, proxy, out, tmp_path
+):
+    killed = Plot(tmp_path / "killed", commits=("pool/draw-develop_on_gpu-*/00000003.json",))
+    assert ended(toys.start(out, plot=killed))[0] == -signal.SIGKILL
+    rest = Plot(tmp_path / "rest")
+    assert toys.run(out, plot=rest) == 0
+    copy = downloaded(out, tmp_path / "copy")
+    assert_same_end(copy, undisturbed_toys)
+    rows = {row for row in killed.work("draw") if row in rest.work("draw")}
+    assert {row // 16 for row in rows} == {3}
+    assert not rest.work("measure_text")
+    # What was uploaded for nothing is known to belong to nobody.
+    (orphan,) = [path for path in verify_run(str(copy), verify_shards).orphans if path.startswith("pool/")]
+    assert "/data/00000003-" in orphan
+
+
+def test_nothing_committed_is_done_again_when_listings_are_stale(on_store, proxy):
     proxy.fault = Fault(lambda asked: asked.lists, keeps=True)
-    assert run(undisturbed[0], out) == 0
+    assert on_store.run() == 0
     # Every listing is what it was before the first run: empty.
-    assert run(undisturbed[0], out) == 0
+    assert on_store.run() == 0
     assert sum(parts_put(proxy, FETCH).values()) == PARTS
     assert proxy.fault.struck
-    proxy.fault = None
-    found = check_like_undisturbed(undisturbed, out, proxy)
-    assert found.orphans == ()
+    assert on_store.found() == ((), [])
 
 
 @pytest.fixture
@@ -163,13 +186,11 @@ def completes(asked):
 
 
 @pytest.mark.parametrize("how", [{"answer": ERROR_IN_200}, {"reset": "after"}, {"answer": SLOW_DOWN}])
-def test_uploads_by_parts_are_completed_when_the_answer_is_an_error_or_lost(undisturbed, proxy, out, by_parts, how):
+def test_uploads_by_parts_are_completed_when_the_answer_is_an_error_or_lost(on_store, proxy, by_parts, how):
     proxy.fault = Fault(every(2, completes), times=8, **how)
-    assert run(undisturbed[0], out) == 0
+    assert on_store.run() == 0
     assert len(proxy.fault.struck) == 8
-    proxy.fault = None
-    found = check_like_undisturbed(undisturbed, out, proxy)
-    assert (found.orphans, found.uploads) == ((), ())
+    assert on_store.found() == ((), [])
 
 
 def test_no_file_appears_and_nothing_is_left_when_an_upload_is_never_completed(proxy, out, by_parts):
@@ -186,8 +207,8 @@ def test_no_file_appears_and_nothing_is_left_when_an_upload_is_never_completed(p
     assert store.unfinished_uploads() == []
 
 
-def test_it_is_swept_up_when_even_the_abort_of_an_upload_failed(undisturbed, proxy, out, by_parts, capsys):
-    assert run(undisturbed[0], out) == 0
+def test_it_is_swept_up_when_even_the_abort_of_an_upload_failed(on_store, undisturbed_pictures, proxy, out, by_parts):
+    assert on_store.run() == 0
     store = Store(out)
     proxy.fault = Fault(lambda asked: "uploadId" in asked.query and asked.method != "PUT", answer=INTERNAL_ERROR)
 
@@ -202,4 +223,4 @@ def test_it_is_swept_up_when_even_the_abort_of_an_upload_failed(undisturbed, pro
     # This server says of every upload that it was begun in 2010.
     assert main(["gc", out]) == 0
     assert store.unfinished_uploads() == []
-    assert results_in(out) == results_in(undisturbed[1])
+    assert results_in(out) == results_in(undisturbed_pictures[1])

@@ -1,30 +1,22 @@
 """What a run leaves behind of the secrets that it was given. The same on Ray: tests/faults/test_ray_of_a_run.py."""
 
-import shutil
-
 import pytest
 from planted_secrets import SECRETS, leaks
-from watched_runs import FinishedRun
+from watched_runs import finished_run
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    made = FinishedRun(tmp_path_factory.mktemp("here"), "--runner", "in-process")
-    yield made
-    shutil.rmtree(made.ray)
+    with finished_run(tmp_path_factory.mktemp("here"), "--runner", "in-process") as made:
+        yield made
 
 
 def test_a_part_failed_with_secrets_in_its_error_when_the_run_has_ended(run):
-    errors = [line["error"] for line in run.metrics() if line.get("error")]
-    assert run.exit_code == 3, run.said
-    assert run.server.refused
-    assert errors
-    assert all("http://***@127.0.0.1" in error and "X-Amz-Signature=***" in error for error in errors)
+    run.assert_failed_with_masked_errors()
 
 
 def test_no_secret_is_left_behind_when_everything_is_searched(run):
-    assert leaks(run.out.parent) == []
-    assert [secret for secret in SECRETS if secret in run.said] == []
+    run.assert_no_secret_is_left()
     resolved = (run.out / "recipe.yaml").read_text()
     assert "http://***@127.0.0.1" in resolved
     assert resolved.count("'***'") == 3

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from s3_server import BUCKET, S3Server, use_server
+from s3_server import BUCKET, use_server
 from word_recipes import write_recipe
 
 from curation.ledger.open_run import open_ledger
@@ -12,11 +12,9 @@ from jobs.cli import main
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    server = S3Server()
-    use_server(server, monkeypatch)
-    yield f"s3://{BUCKET}"
-    server.close()
+def bucket(s3_server, monkeypatch):
+    use_server(s3_server, monkeypatch)
+    return f"s3://{BUCKET}/asked-again"
 
 
 @pytest.mark.slow

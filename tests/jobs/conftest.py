@@ -1,9 +1,20 @@
-"""What the presets ask their users for."""
+"""What the presets ask their users for, and a finished run to look at."""
 
 from pathlib import Path
 
 import polars as pl
 import pytest
+from word_recipes import write_recipe
+
+from jobs.cli import main
+
+
+@pytest.fixture(scope="session")
+def finished_words(tmp_path_factory):
+    """The folder of a finished run of the recipe of words. To look at only."""
+    folder = tmp_path_factory.mktemp("words")
+    assert main(["run", str(write_recipe(folder)), "--out", str(folder / "out"), "--runner", "in-process"]) == 0
+    return str(folder / "out")
 
 
 @pytest.fixture

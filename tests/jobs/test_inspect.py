@@ -1,25 +1,9 @@
 """`curation funnel`, `explain` and `query`, over a run that was really made."""
 
-import json
-
 import pytest
-from word_recipes import write_recipe
+from json_documents import document
 
 from jobs.cli import main
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inspected")
-    recipe = str(write_recipe(folder))
-    assert main(["run", recipe, "--out", str(folder / "out"), "--runner", "in-process"]) == 0
-    return str(folder / "out")
-
-
-def document(capsys, *arguments):
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def text(capsys, *arguments):
@@ -28,49 +12,51 @@ def text(capsys, *arguments):
     return capsys.readouterr().out
 
 
-def test_the_funnel_goes_from_step_to_step_when_asked(out, capsys):
-    funnel = document(capsys, "funnel", out)
+def test_the_funnel_goes_from_step_to_step_when_asked(finished_words, capsys):
+    funnel = document(capsys, "funnel", finished_words)
     assert (funnel["rows_in"], funnel["kept"]) == (20, 12)
     assert [(step["step"], step["rows_in"], step["rows_out"]) for step in funnel["steps"]] == [
         ("text_rules", 20, 16),
         ("select", 16, 12),
     ]
-    shown = text(capsys, "funnel", out)
+    shown = text(capsys, "funnel", finished_words)
     assert "20 rows in" in shown
     assert "missing 4" in shown
 
 
-def test_a_row_is_explained_by_key_or_url_when_asked(out, capsys):
-    (row,) = document(capsys, "explain", out, "http://example.com/6.jpg")["rows"]
+def test_a_row_is_explained_by_key_or_url_when_asked(finished_words, capsys):
+    (row,) = document(capsys, "explain", finished_words, "http://example.com/6.jpg")["rows"]
     assert (row["row"], row["outcome"], row["reason"]) == (6, "rejected", "select.min_text_words")
-    assert document(capsys, "explain", out, row["key"])["rows"] == [row]
-    shown = text(capsys, "explain", out, row["key"])
+    assert document(capsys, "explain", finished_words, row["key"])["rows"] == [row]
+    shown = text(capsys, "explain", finished_words, row["key"])
     assert f"row 6 (key {row['key']}): rejected at select: select.min_text_words" in shown
 
 
-def test_the_code_is_2_when_nobody_knows_the_row(out, capsys):
-    assert main(["explain", out, "http://example.com/nowhere"]) == 2
+def test_the_code_is_2_when_nobody_knows_the_row(finished_words, capsys):
+    assert main(["explain", finished_words, "http://example.com/nowhere"]) == 2
     assert capsys.readouterr().err == "http://example.com/nowhere: neither a key nor a URL of this run\n"
 
 
-def test_sql_is_answered_when_asked(out, capsys):
-    answer = document(capsys, "query", out, "SELECT outcome, count(*) AS n FROM ledger GROUP BY outcome ORDER BY n")
+def test_sql_is_answered_when_asked(finished_words, capsys):
+    answer = document(
+        capsys, "query", finished_words, "SELECT outcome, count(*) AS n FROM ledger GROUP BY outcome ORDER BY n"
+    )
     assert answer == {
         "columns": ["outcome", "n"],
         "rows": [{"outcome": "rejected", "n": 8}, {"outcome": "kept", "n": 12}],
     }
-    assert "kept" in text(capsys, "query", out, "SELECT DISTINCT outcome FROM ledger")
+    assert "kept" in text(capsys, "query", finished_words, "SELECT DISTINCT outcome FROM ledger")
 
 
-def test_the_document_is_json_when_a_figure_is_none_of_its_numbers(out, capsys):
+def test_the_document_is_json_when_a_figure_is_none_of_its_numbers(finished_words, capsys):
     answer = document(
-        capsys, "query", out, "SELECT LN(-1.0 - row) AS a, LN(0.0 * row) AS b, 0.5 AS c FROM ledger LIMIT 1"
+        capsys, "query", finished_words, "SELECT LN(-1.0 - row) AS a, LN(0.0 * row) AS b, 0.5 AS c FROM ledger LIMIT 1"
     )
     assert answer["rows"] == [{"a": None, "b": None, "c": 0.5}]
 
 
-def test_the_code_is_2_when_a_query_reads_a_file(out, capsys):
-    assert main(["query", out, "SELECT * FROM read_csv('/etc/passwd')"]) == 2
+def test_the_code_is_2_when_a_query_reads_a_file(finished_words, capsys):
+    assert main(["query", finished_words, "SELECT * FROM read_csv('/etc/passwd')"]) == 2
     assert "read_csv is refused" in capsys.readouterr().err
 
 

@@ -5,24 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from word_recipes import write_recipe
+from json_documents import document
 
 from curation.storage.store import Store
 from jobs.cli import main
 from jobs.demo import open_ledger
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("removing")
-    recipe = write_recipe(folder)
-    assert main(["run", str(recipe), "--out", str(folder / "out"), "--runner", "in-process"]) == 0
-    return folder
-
-
 @pytest.fixture
-def out(finished, tmp_path):
-    return str(shutil.copytree(finished / "out", tmp_path / "out"))
+def out(finished_words, tmp_path):
+    return str(shutil.copytree(finished_words, tmp_path / "out"))
 
 
 def listed(tmp_path, text, name="list.txt"):
@@ -31,9 +23,7 @@ def listed(tmp_path, text, name="list.txt"):
 
 
 def remove(capsys, out, *arguments):
-    capsys.readouterr()
-    assert main(["remove", out, "--runner", "in-process", "--json", *arguments]) == 0
-    return json.loads(capsys.readouterr().out)
+    return document(capsys, "remove", out, "--runner", "in-process", *arguments)
 
 
 def test_a_new_version_is_written_when_rows_are_removed(out, tmp_path, capsys):

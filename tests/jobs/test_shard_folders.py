@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from s3_server import BUCKET, S3Server, use_server
+from s3_server import BUCKET, use_server
 
 from curation.errors import RecipeError
 from curation.storage.store import Store
@@ -18,13 +18,6 @@ QUICK = ["--preset", "demo", "--set", "batch_size=8", "--set", "data.streams=1",
 
 
 @pytest.fixture(scope="module")
-def server():
-    server = S3Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     write_training_shards(folder, 24, shard_size=24)
@@ -32,8 +25,8 @@ def shards(tmp_path_factory):
 
 
 @pytest.fixture
-def remote(server, shards, monkeypatch):
-    use_server(server, monkeypatch)
+def remote(s3_server, shards, monkeypatch):
+    use_server(s3_server, monkeypatch)
     store = Store(f"s3://{BUCKET}/shards")
     store.write_bytes("000000.tar", (shards / "000000.tar").read_bytes())
     store.write_bytes("sizes.json", b"{}")

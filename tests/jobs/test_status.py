@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-import pytest
+from json_documents import document
 from toy_runs import execute
 from word_recipes import write_recipe
 
@@ -16,22 +16,8 @@ from curation.storage.store import Store
 from jobs.cli import main
 
 
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("inspected")
-    recipe = str(write_recipe(folder))
-    assert main(["run", recipe, "--out", str(folder / "out"), "--runner", "in-process"]) == 0
-    return str(folder / "out")
-
-
-def document(capsys, *arguments):
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def test_status_counts_what_is_committed_when_asked(out, capsys):
-    status = document(capsys, "status", out)
+def test_status_counts_what_is_committed_when_asked(finished_words, capsys):
+    status = document(capsys, "status", finished_words)
     assert (status["recipe"], status["state"], status["rows"], status["parts"]) == ("words", "finished", 20, 4)
     assert (status["driver"], status["waiting"], status["estimated"]) == ("ended", [], False)
     assert [(item["name"], item["units"], item["done"]) for item in status["items"]] == [
@@ -41,7 +27,7 @@ def test_status_counts_what_is_committed_when_asked(out, capsys):
     ]
     assert [(item["rows_in"], item["passed_on"]) for item in status["items"]] == [(20, 16), (16, 12), (20, 20)]
     assert status["rejected"] == {"text_rules.missing": 4, "select.min_text_words": 4}
-    assert main(["status", out]) == 0
+    assert main(["status", finished_words]) == 0
     shown = capsys.readouterr().out
     assert "recipe words: finished, 20 rows in 4 parts" in shown
     assert "rejected so far: 8 (" in shown
@@ -129,12 +115,12 @@ def test_commits_of_old_are_counted_without_their_rows_when_they_tell_none(tmp_p
     assert "the run is not complete" in capsys.readouterr().err
 
 
-def test_a_sample_is_extrapolated_when_there_are_more_commits(out, monkeypatch):
+def test_a_sample_is_extrapolated_when_there_are_more_commits(finished_words, monkeypatch):
     monkeypatch.setattr("curation.ledger.run_status.SAMPLED_COMMITS", 2)
-    status = StatusReader(out).read()
+    status = StatusReader(finished_words).read()
     assert status.estimated
     assert [(item.done, item.rows.rows_in) for item in status.items] == [(4, 20), (1, 16), (4, 20)]
-    exact = StatusReader(out).read(exact=True)
+    exact = StatusReader(finished_words).read(exact=True)
     assert not exact.estimated
     assert exact.rejected == {"text_rules.missing": 4, "select.min_text_words": 4}
 
@@ -158,8 +144,8 @@ def test_the_rate_is_that_of_the_last_minutes_when_commits_have_times(tmp_path):
     assert (reader.read(now=4620 + 200).driver, reader.read(now=4620 + 201).driver) == ("working", "silent")
 
 
-def test_watching_ends_with_the_run_when_it_has_ended(out, capsys):
-    assert main(["status", out, "--watch", "0.01", "--json"]) == 0
+def test_watching_ends_with_the_run_when_it_has_ended(finished_words, capsys):
+    assert main(["status", finished_words, "--watch", "0.01", "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["state"] == "finished"
 

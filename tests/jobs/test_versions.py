@@ -1,8 +1,7 @@
 """`curation versions`, `diff` and `whatif`, over runs that were really made."""
 
-import json
-
 import pytest
+from json_documents import document
 from word_recipes import write_recipe
 
 from jobs.cli import main
@@ -18,12 +17,6 @@ def folder(tmp_path_factory):
     coarse = ["run", recipe, "--out", str(folder / "coarse"), "--runner", "in-process", "--set", "run.part_rows=7"]
     assert main(coarse) == 0
     return folder
-
-
-def document(capsys, *arguments):
-    capsys.readouterr()
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def versions_of(capsys, folder):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import yaml
 from deadly_steps import plotted, travel_whole
 
 import jobs.curate
@@ -22,6 +23,9 @@ from schemas.records import RunRecord
 REPOSITORY = Path(__file__).parents[2]
 SEED = 4711
 NODE = {"dashboard_agent_listen_port": 0, "object_store_memory": 150_000_000}
+
+WITH_MODELS = ("score_alignment", "select", "recaption")
+"""Steps of the demo's recipe that load models, and the decision by what they measure."""
 
 TOYS = """
 source: {kind: counting, rows: 100}
@@ -42,6 +46,8 @@ def cluster_of(head, *nodes):
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="r-", dir="/tmp")
+    # Where Ray notes the latest cluster, whatever the folder of this one: it makes none for it.
+    Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray").mkdir(exist_ok=True)
     # Workers would be nicer than what else runs on the machine, and never be done.
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as Ray spells it
     made = Cluster(
@@ -115,9 +121,14 @@ def wait_until(condition, driver=None, limit_s=500):
 
 
 class Web:
-    """A sandbox web that is served, and the demo's recipe over it."""
+    """A sandbox web that is served, and the demo's recipe over it.
 
-    def __init__(self, web):
+    Attributes:
+        work: The whole recipe.
+        light_work: Without the steps that load models of images.
+    """
+
+    def __init__(self, web, folder):
         self._log = web.request_log_path
         pairs = pl.read_parquet(web.pairs_path)
         self.rows = {}
@@ -125,9 +136,13 @@ class Web:
             self.rows.setdefault("/" + url.split("/", 3)[3], set()).add(row)
         source = f"source.path={json.dumps(str(web.pairs_path))}"
         recipe = REPOSITORY / "jobs" / "recipes" / "sandbox.yaml"
+        light = yaml.safe_load(recipe.read_text())
+        light["steps"] = [step for step in light["steps"] if step["kind"] not in WITH_MODELS]
+        (folder / "light.yaml").write_text(yaml.safe_dump(light))
         # Twelve rows to a part, and as many to a shard. No part may fail only because the machine is busy.
         patience = [f"fetch_images.{name}_timeout_s=60" for name in ("connect", "first_byte", "idle", "total")]
-        self.work = Work(recipe, (source, "run.part_rows=12", "write_shards.shard_rows=12", *patience))
+        settings = (source, "run.part_rows=12", "write_shards.shard_rows=12", *patience)
+        self.work, self.light_work = Work(recipe, settings), Work(folder / "light.yaml", settings)
 
     def requests(self):
         """How often each path was asked for so far, but for robots.txt, which each worker reads."""

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 SLOW_DOWN = (503, b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
 INTERNAL_ERROR = (500, b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>")
+ACCESS_DENIED = (403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
 ERROR_IN_200 = (200, INTERNAL_ERROR[1])
 
 

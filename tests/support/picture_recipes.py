@@ -8,13 +8,14 @@ import numpy as np
 from pictures import saved
 
 from curation.storage.store import Store
+from jobs.cli import main
 from schemas.records import RunRecord
 
 ROWS, PART_ROWS, SHARD_ROWS = 24, 4, 5
 PHASES = ("text_rules", "fetch_images-decode_images-fingerprint")
 PARTS = ROWS // PART_ROWS
 
-RECIPE = f"""\
+RECIPE = """\
 name: pictures
 source:
   kind: url_table
@@ -29,15 +30,17 @@ steps:
     min_side: 8
   - kind: fingerprint
   - kind: deduplicate
-    perceptual: {{max_distance: 8, min_quality: 0}}
+    perceptual: {max_distance: 8, min_quality: 0}
   - kind: write_shards
-    shard_rows: {SHARD_ROWS}
+    shard_rows: SHARD_ROWS
 run:
-  part_rows: {PART_ROWS}
+  part_rows: PART_ROWS
 """
 
 
-def write_picture_recipe(folder: Path, rows: int = ROWS) -> Path:
+def write_picture_recipe(
+    folder: Path, rows: int = ROWS, part_rows: int = PART_ROWS, shard_rows: int = SHARD_ROWS
+) -> Path:
     """The list and the recipe that reads it. Of every twelve rows one has no caption, one no picture, one is a copy."""
     draw = np.random.default_rng(7)
     lines = []
@@ -52,13 +55,33 @@ def write_picture_recipe(folder: Path, rows: int = ROWS) -> Path:
     table = folder / "list.jsonl"
     table.write_text("".join(json.dumps(line) + "\n" for line in lines))
     recipe = folder / "pictures.yaml"
-    recipe.write_text(RECIPE.replace("LIST", str(table)))
+    sizes = {"LIST": str(table), "PART_ROWS": str(part_rows), "SHARD_ROWS": str(shard_rows)}
+    text = RECIPE
+    for name, value in sizes.items():
+        text = text.replace(name, value)
+    recipe.write_text(text)
     return recipe
+
+
+def run_pictures(recipe: Path, out: object, *settings: str) -> int:
+    """Runs a recipe in this process; the exit code."""
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    return main(["run", str(recipe), "--out", str(out), "--runner", "in-process", "--json", *chosen])
 
 
 def record_in(out: str) -> RunRecord:
     """The record of the latest run."""
     return RunRecord.model_validate_json(Store(str(out)).read_bytes("run.json"))
+
+
+def downloaded(out: str, folder: Path) -> Path:
+    """A copy of all that lies in an object store: looking at it takes one request a file."""
+    store = Store(out)
+    paths = [file.path for file in store.files_below()]
+    for path, data in zip(paths, store.read_many(paths), strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+    return folder
 
 
 def results_in(out: str) -> dict[str, bytes]:

@@ -3,14 +3,16 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import ray._private.utils  # noqa: F401 - brings psutil with it
-from planted_secrets import ENVIRONMENT, SecretiveServer, recipe_text
+from planted_secrets import ENVIRONMENT, SECRETS, SecretiveServer, leaks, recipe_text
 
 import psutil  # isort: skip
 
@@ -69,3 +71,25 @@ class FinishedRun:
     def metrics(self):
         lines = [line for path in sorted(self.out.glob("metrics/*")) for line in path.read_text().splitlines()]
         return [json.loads(line) for line in lines]
+
+    def assert_failed_with_masked_errors(self):
+        """A part failed, and the errors that were noted would have shown secrets."""
+        errors = [line["error"] for line in self.metrics() if line.get("error")]
+        assert self.exit_code == 3, self.said
+        assert self.server.refused
+        assert errors
+        assert all("http://***@127.0.0.1" in error and "X-Amz-Signature=***" in error for error in errors)
+
+    def assert_no_secret_is_left(self):
+        """None in the folders of the run and of its Ray, and none in what it said."""
+        assert leaks(self.out.parent) == []
+        assert leaks(self.ray) == []
+        assert [secret for secret in SECRETS if secret in self.said] == []
+
+
+@contextlib.contextmanager
+def finished_run(folder: Path, *arguments: str) -> Iterator[FinishedRun]:
+    """A run that has ended, with what its Ray has left behind."""
+    made = FinishedRun(folder, *arguments)
+    yield made
+    shutil.rmtree(made.ray)

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from curation.errors import CorruptionError
 from curation.ledger.funnel import make_funnel
 
 ENDS = [
@@ -64,3 +65,11 @@ def test_everything_is_zero_when_there_are_no_rows():
     funnel = make_funnel(ledger_of([]), STEPS)
     assert (funnel.rows_in, funnel.kept, funnel.failed) == (0, 0, {})
     assert [step.rows_out for step in funnel.steps] == [0, 0, 0, 0]
+
+
+def test_it_says_that_the_ledger_is_damaged_when_it_cannot_be_read(tmp_path):
+    path = tmp_path / "part-00000000.parquet"
+    ledger_of(ENDS).sink_parquet(path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(CorruptionError, match=r"the ledger cannot be read .*; `curation verify` names what is damaged"):
+        make_funnel(pl.scan_parquet(path), STEPS)

@@ -5,6 +5,7 @@ import json
 import pytest
 from toy_runs import execute
 
+from curation.errors import CorruptionError
 from curation.plan.costs import measured_costs, spread
 from curation.storage.store import Store
 
@@ -28,6 +29,14 @@ def test_costs_are_seconds_a_row_when_commits_tell_time(tmp_path):
 def test_nothing_is_known_when_there_is_no_run(tmp_path):
     costs = measured_costs(Store(str(tmp_path)))
     assert (costs.row_seconds, costs.row_bytes, costs.begun) == ({}, {}, frozenset())
+
+
+def test_the_commit_is_named_when_it_is_damaged(tmp_path):
+    execute(tmp_path / "out", "source.rows=32", log=tmp_path)
+    (path,) = (tmp_path / "out" / "pool").glob("measure_text-*/commits-*/00000001.json")
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(CorruptionError, match=r"00000001\.json: not a record of this version"):
+        measured_costs(Store(str(tmp_path / "out")))
 
 
 def test_names_are_spread_over_all_when_some_are_chosen():

@@ -12,13 +12,6 @@ def web() -> Iterator[RawWeb]:
     server.close()
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[S3Server]:
-    server = S3Server()
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def s3_options(s3_server: S3Server) -> dict[str, str]:
     return s3_server.options

@@ -44,6 +44,13 @@ def test_every_value_comes_back_when_written(store):
     assert file.size_bytes == store.size("a.parquet")
 
 
+@pytest.mark.parametrize("rows", [None, np.array([1, 2]), np.array([], np.int64)])
+def test_the_file_and_the_column_are_named_when_a_column_is_not_there(store, rows):
+    file = write_columns(store, "a.parquet", table_of(range(10)).drop_columns("text_words"))
+    with pytest.raises(CorruptionError, match=r"a\.parquet: has no column text_words"):
+        read_columns(store, file, ["text_words", "image"], rows)
+
+
 @pytest.mark.parametrize(
     "wanted",
     [[0], [127, 128], [999], [0, 500, 999], list(range(1000)), [], [-5, 2000], [130, 5000], list(range(3, 1000, 7))],

@@ -7,7 +7,7 @@ import moto.s3.models
 import pyarrow as pa
 import pytest
 from faulty_proxy import ERROR_IN_200, Fault, FaultyProxy
-from s3_server import BUCKET, S3Server, use_server
+from s3_server import BUCKET, use_server
 
 from curation.errors import CorruptionError, TransientError
 from curation.storage import column_groups, multipart, store_failures
@@ -15,16 +15,9 @@ from curation.storage.column_groups import read_all, read_columns, write_columns
 from curation.storage.store import Store
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = S3Server()
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def store(server, monkeypatch, request):
-    use_server(server, monkeypatch)
+def store(s3_server, monkeypatch, request):
+    use_server(s3_server, monkeypatch)
     return Store(f"s3://{BUCKET}/{request.node.name}")
 
 
@@ -67,13 +60,13 @@ def test_it_goes_up_by_parts_when_a_file_is_large(store, monkeypatch):
 
 
 @pytest.fixture
-def proxied(server, monkeypatch, request):
+def proxied(s3_server, monkeypatch, request):
     """A proxy, and a store behind it whose client soon gives up. Everything but the smallest files goes up by parts."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(store_failures, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(multipart, "PART_BYTES", 4000)
     monkeypatch.setattr(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1)
-    proxy = FaultyProxy(server.options)
+    proxy = FaultyProxy(s3_server.options)
     use_server(proxy, monkeypatch)
     yield proxy, Store(f"s3://{BUCKET}/{request.node.name}")
     proxy.close()
@@ -142,10 +135,10 @@ def test_nothing_of_it_is_left_when_writing_is_broken_off(store, monkeypatch):
     assert names_below(store) == []
 
 
-def test_all_of_them_are_listed_when_there_is_more_than_a_page(store, server, monkeypatch):
+def test_all_of_them_are_listed_when_there_is_more_than_a_page(store, s3_server, monkeypatch):
     monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "4")
     for number in range(10):
-        server.put(f"{store.locate('')}many/{number:04d}".partition("/")[2], b"")
+        s3_server.put(f"{store.locate('')}many/{number:04d}".partition("/")[2], b"")
     expected = [f"{number:04d}" for number in range(10)]
     assert store.list("many") == expected
     assert [file.path for file in store.files_below("many")] == expected

@@ -67,17 +67,14 @@ def test_every_image_is_what_it_was_and_every_other_row_says_why(tmp_path: Path,
 
 
 @pytest.mark.parametrize("output_format", FORMATS)
-def test_images_come_from_a_bucket_like_from_a_folder(tmp_path: Path, output_format: str):
+def test_images_come_from_a_bucket_like_from_a_folder(tmp_path: Path, output_format: str, s3_server: S3Server):
     write_shard(tmp_path / "shards", 0, NUMBERS[:30], output_format)
-    server = S3Server()
-    try:
-        for path in (tmp_path / "shards").rglob("*"):
-            if path.is_file():
-                server.put(f"{tmp_path.name}/{path.relative_to(tmp_path / 'shards')}", path.read_bytes())
-        table = rows_of(f"s3://pictures/{tmp_path.name}", tmp_path / "workspace", storage_options=server.options)
-        done = read(table, storage_options=server.options)
-    finally:
-        server.close()
+    for path in (tmp_path / "shards").rglob("*"):
+        if path.is_file():
+            s3_server.put(f"{tmp_path.name}/{path.relative_to(tmp_path / 'shards')}", path.read_bytes())
+    options = s3_server.options
+    table = rows_of(f"s3://pictures/{tmp_path.name}", tmp_path / "workspace", storage_options=options)
+    done = read(table, storage_options=options)
     assert [body for body in done["body"].to_pylist() if body] == [
         body_of(number) for number in range(30) if number % 10 not in ERRORS
     ]

@@ -128,16 +128,12 @@ def test_shards_of_several_folders_follow_each_other(tmp_path: Path, workspace: 
     assert table["reference"].null_count == 0
 
 
-def test_a_bucket_is_read_like_a_folder(folder: Path, workspace: Store):
+def test_a_bucket_is_read_like_a_folder(folder: Path, workspace: Store, s3_server: S3Server):
     local = read_all(source(folder), workspace)
     prefix = folder.parent.name
-    server = S3Server()
-    try:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            server.put(f"{prefix}/{path.relative_to(folder)}", path.read_bytes())
-        table = read_all(source(f"s3://pictures/{prefix}", storage_options=server.options), workspace)
-    finally:
-        server.close()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        s3_server.put(f"{prefix}/{path.relative_to(folder)}", path.read_bytes())
+    table = read_all(source(f"s3://pictures/{prefix}", storage_options=s3_server.options), workspace)
     assert table.drop_columns("reference").equals(local.drop_columns("reference"))
     assert table["reference"].to_pylist() == [
         text and text.replace(folder.as_uri(), f"s3://pictures/{prefix}") for text in local["reference"].to_pylist()
