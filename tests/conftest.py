@@ -14,7 +14,6 @@ STARTS_RAY = (
     "tests/integration/test_sandbox_run.py",
     "tests/jobs/training/test_distributed.py",
     "tests/curation/runtime/test_ray_runner.py",
-    "tests/jobs/training/test_ray_of_a_training.py",
     "tests/curation/runtime/test_ray_partitions.py",
     "tests/curation/runtime/test_ray_shared.py",
     "tests/curation/runtime/test_tries.py",
@@ -24,6 +23,7 @@ STARTS_RAY = (
         for name in (
             *("worker_deaths", "driver_deaths", "two_drivers", "notice_to_end", "quarantine"),
             *("lost_nodes", "full_object_store", "growing_cluster", "ray_of_a_run", "tokens"),
+            "ray_of_a_training",
         )
     ),
 )

@@ -23,7 +23,7 @@ class Staffing:
     """Looks after the workers of a pipeline's pools.
 
     Args:
-        max_tries: Workers of a pool, as many times as it has any, that may die in a row before one has done a unit.
+        max_tries: Of a unit. So many times all workers of a pool may die before one has done a unit.
         fits: Whether the cluster, as it is now, has room for a worker of each pool at all.
     """
 
@@ -59,7 +59,8 @@ class Staffing:
         Raises:
             CurationError: They die again and again before they have done anything.
         """
-        if pool.deaths_in_a_row >= self._max_tries * max(1, pool.aim):
+        # A unit that kills its workers does so as often as it may be tried, and is answered for then.
+        if pool.deaths_in_a_row > self._max_tries * max(1, pool.aim):
             died = pool.deaths_in_a_row
             raise CurationError(f"{pool.operator.name}: {died} workers in a row died before one did a unit: {cause}")
         for other in self._pools:

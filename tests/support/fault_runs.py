@@ -145,9 +145,12 @@ class Web:
         self.work, self.light_work = Work(recipe, settings), Work(folder / "light.yaml", settings)
 
     def requests(self):
-        """How often each path was asked for so far, but for robots.txt, which each worker reads."""
+        """How often each path was asked for so far, but for robots.txt, which each worker reads.
+
+        What a path was moved to counts for it as well.
+        """
         paths = self._log.read_text().splitlines() if self._log.exists() else []
-        return Counter(path for path in paths if not path.endswith("robots.txt"))
+        return Counter(path.removeprefix("/moved") for path in paths if not path.endswith("robots.txt"))
 
 
 def record_of(out):

@@ -35,8 +35,8 @@ def test_the_bottleneck_and_the_hours_follow_from_the_costs_when_these_are_measu
         ("develop_on_gpu", 2, 2.0, True),
     ]
     assert (images.bottleneck, images.rows_per_s, images.hours) == ("develop_on_gpu", 100.0, 2.0)
-    # 7,200 parts of 100 rows of 1,000 bytes: 16 for each of two workers of develop, and six that are being drawn.
-    assert (images.parts_in_flight, images.part_bytes, images.in_flight_bytes) == (38, 100_000, 3_200_000)
+    # 7,200 parts of 100 rows of 1,000 bytes: 18 for each of two workers of develop, and six that are being drawn.
+    assert (images.parts_in_flight, images.part_bytes, images.in_flight_bytes) == (42, 100_000, 3_600_000)
     assert (text.rows_per_s, text.in_flight_bytes) == (8000.0, 0)
     # `threshold` reads one int32 of every row.
     assert resources.decision_bytes == 4 * 720_000

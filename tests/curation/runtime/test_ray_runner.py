@@ -138,7 +138,7 @@ class DiesSoon(NoModel):
 @pytest.mark.parametrize("operator", [NoMemory(), DiesSoon()], ids=["in setup", "behind it"])
 def test_it_ends_when_workers_die_again_and_again_before_they_have_done_a_unit(operator, runner):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with pytest.raises(CurationError, match=rf"^{operator.name}: 4 workers in a row died before one did a unit: "):
+    with pytest.raises(CurationError, match=rf"^{operator.name}: 5 workers in a row died before one did a unit: "):
         runner.run([operator], [0, 1], lambda report: None)
 
 

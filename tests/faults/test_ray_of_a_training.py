@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from coloured_shards import write_coloured_shards
 from watched_runs import ROOT, sockets_of
 
 import psutil  # isort: skip
@@ -27,9 +28,10 @@ data: {streams: 2, shuffle_buffer: 10}
 
 
 @pytest.fixture(scope="module")
-def training(shards, tmp_path_factory):
+def training(tmp_path_factory):
     """Its process, when it has ended, with `sockets` and `said`."""
-    folder = tmp_path_factory.mktemp("training")
+    folder, shards = tmp_path_factory.mktemp("training"), tmp_path_factory.mktemp("shards")
+    write_coloured_shards(shards)
     # What lies deeper has no room for the names of Ray's sockets.
     temporary = tempfile.mkdtemp(prefix="r-", dir="/tmp")
     (folder / "settings.yaml").write_text(SETTINGS)
