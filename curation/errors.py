@@ -52,3 +52,8 @@ def _rebuild_stage_error(text: str, stage: str, part: int) -> StageError:
 
 class CorruptionError(CurationError):
     """Stored data is not what was committed: stop, and say which file."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, its kind where it says nothing: libraries put pages behind it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
-from curation.errors import RecipeError
+from curation.errors import RecipeError, first_line
 from curation.text.line_list import lines_of, read_file
 
 _PUNCTUATION = r"!-/:-@\[-`{-~，。、；：？！“”‘’（）【】《》〈〉「」『』～—"
@@ -39,7 +39,7 @@ def read_entries(path: str) -> pl.Series:
     try:
         entries = readers[suffix](content, path)
     except (ValueError, pl.exceptions.PolarsError) as error:
-        raise RecipeError(f"{path}: {str(error).strip().splitlines()[0]}") from error
+        raise RecipeError(f"{path}: {first_line(error)}") from error
     entries = entries.str.strip_chars().drop_nulls()
     entries = entries.filter(entries != "").unique(maintain_order=True).alias("entry")
     if entries.is_empty():

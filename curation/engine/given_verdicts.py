@@ -10,7 +10,7 @@ import polars as pl
 
 from curation.engine.lineage import Lineage
 from curation.engine.live_rows import rows_of, slices_of_parts
-from curation.errors import CurationError, RecipeError
+from curation.errors import CurationError, RecipeError, first_line
 
 _GROUP_ROWS = 250_000
 _GROUP_ROWS_OF_MANY = 32_768
@@ -33,8 +33,7 @@ def named_errors(step: str) -> Iterator[None]:
             raise
         raise type(error)(f"step {step}: {error}") from error
     except (pl.exceptions.PolarsError, ValueError) as error:
-        told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise CurationError(f"step {step}: {told}") from error
+        raise CurationError(f"step {step}: {first_line(error)}") from error
 
 
 class GivenVerdicts:

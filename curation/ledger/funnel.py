@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from curation.errors import CorruptionError
+from curation.errors import CorruptionError, first_line
 from schemas.outcomes import Outcome
 
 
@@ -60,8 +60,9 @@ def make_funnel(ledger: pl.LazyFrame, step_names: list[str]) -> Funnel:
     try:
         counts = ledger.group_by("outcome", "step", "reason").len().collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        said = str(error).partition("\n")[0]
-        raise CorruptionError(f"the ledger cannot be read ({said}); `curation verify` names what is damaged") from error
+        raise CorruptionError(
+            f"the ledger cannot be read ({first_line(error)}); `curation verify` names what is damaged"
+        ) from error
     rows_in = int(counts["len"].sum())
     left = rows_in
     steps = []

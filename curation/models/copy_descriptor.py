@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.errors import RecipeError
+from curation.errors import RecipeError, first_line
 from curation.images.delivered import UnreadableImageError, open_delivered
 
 SIDE_PX = 320
@@ -49,7 +49,7 @@ class CopyDescriptor:
         try:
             self._model: Any = torch.jit.load(path, map_location=device).eval()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            said = str(error).strip().splitlines()[0]
+            said = first_line(error)
             raise RecipeError(f"model {path}: cannot be loaded: {said}; it must be a TorchScript file") from error
         self._side_px = side_px
         self._batch_size = batch_size

@@ -57,9 +57,8 @@ def place_pools(
     Raises:
         PlanError: One worker of each does not fit onto the nodes meant for it, with the sum.
     """
-    used = {need.placement for _, need in needs if need.placement is not None}
+    used = _used(needs)
     _check(needs, used, nodes)
-    taken = tuple(node.node_id for node in nodes if node.carries & used)
     pools: list[Placed | None] = [None] * len(needs)
     for placement in (*sorted(used), None):
         there = [index for index, (_, need) in enumerate(needs) if need.placement == placement]
@@ -81,8 +80,20 @@ def place_pools(
                 raise
             raise PlanError(f"{_told(placement, used, len(have))}: {error}") from error
         for index, size in zip(there, sizes, strict=True):
-            pools[index] = Placed(size, () if placement else taken)
+            pools[index] = Placed(size, avoided(needs, index, nodes))
     return [pool for pool in pools if pool is not None]
+
+
+def avoided(needs: Sequence[tuple[str, Resources]], index: int, nodes: Sequence[Node]) -> tuple[str, ...]:
+    """Ids of the nodes that workers of one operator of a phase must not take, as `Placed` has them."""
+    if needs[index][1].placement is not None:
+        return ()
+    used = _used(needs)
+    return tuple(node.node_id for node in nodes if node.carries & used)
+
+
+def _used(needs: Sequence[tuple[str, Resources]]) -> set[str]:
+    return {need.placement for _, need in needs if need.placement is not None}
 
 
 def _check(needs: Sequence[tuple[str, Resources]], used: set[str], nodes: Sequence[Node]) -> None:

@@ -24,7 +24,7 @@ import ray
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
-from curation.errors import CurationError, LostJobError, RecipeError, TransientError
+from curation.errors import CurationError, LostJobError, RecipeError, TransientError, first_line
 from curation.runtime.secret_names import TICKET
 from curation.runtime.secrets import new_ticket, sealed
 
@@ -40,6 +40,8 @@ _SILENCE_S = 300
 """How long the server may be out of reach while a job is followed, and how long a job may write nothing before the
 connection to it is made anew."""
 _POLL_S = 0.5
+_MOST_TOLD = 300
+"""Characters of what the server says."""
 _GIVEN_NAME = re.compile(r"-\d{8}-\d{6}-[0-9a-f]{4}")
 """How a name ends that `curation submit` made: its job has been submitted somewhere."""
 _ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
@@ -132,13 +134,15 @@ class JobServer:
                 "RAY_AUTH_TOKEN_PATH to what the cluster was started with"
             ) from error
         except OSError as error:
-            raise TransientError(f"{self.address}: the job server cannot be reached: {_first_line(error)}") from error
+            raise TransientError(
+                f"{self.address}: the job server cannot be reached: {first_line(error)[:_MOST_TOLD]}"
+            ) from error
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             # The last two: an answer in JSON that is none of a job server's.
             if job is not None and re.search(r"status code 404|does not exist", str(error)):
                 raise self._unknown(job) from error
             kind = TransientError if "status code 5" in str(error) else RecipeError
-            raise kind(f"{self.address}: the job server refuses: {_first_line(error)}") from error
+            raise kind(f"{self.address}: the job server refuses: {first_line(error)[:_MOST_TOLD]}") from error
 
     def _unknown(self, job: str) -> CurationError:
         if job in self._seen:
@@ -301,7 +305,3 @@ def _job(details: Any) -> Job:
 
 def _time(milliseconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

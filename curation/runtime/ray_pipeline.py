@@ -18,6 +18,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from curation.errors import first_line
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
 from curation.runtime.attempts import fatal_error
@@ -149,7 +150,7 @@ class Pipeline:
         if isinstance(error, RayTaskError) or not isinstance(error, _DEATHS):
             raise error
         if answer.pool.died(answer.hand):
-            self._staffing.lost(answer.pool, _told(error))
+            self._staffing.lost(answer.pool, mask(first_line(error)))
 
     def _not_done(self, answer: Answer, unit: Unit) -> None:
         """What Ray answers where the worker could not."""
@@ -158,7 +159,7 @@ class Pipeline:
         if isinstance(cause, _DEATHS):
             self._waiting[unit.place].appendleft(unit)
             if pool.died(answer.hand):
-                self._staffing.lost(pool, _told(cause))
+                self._staffing.lost(pool, mask(first_line(cause)))
         elif isinstance(cause, ObjectLostError) and unit.losses < _MOST_LOSSES:
             # What was made of it is gone with its node, for which no operator is to blame.
             self._tries.forgive(unit.number, range(unit.place))
@@ -166,7 +167,7 @@ class Pipeline:
             self._moved(unit, 0)
             self._waiting[0].append(unit)
         elif isinstance(cause, (*_NO_ROOM, ObjectLostError)):
-            self._reported(unit, UnitReport(unit=unit.number, error=f"{pool.operator.name}: {_told(cause)}"))
+            self._reported(unit, UnitReport(unit=unit.number, error=f"{pool.operator.name}: {mask(first_line(cause))}"))
         else:
             raise error if error is not None else AssertionError("no answer and no error")
 
@@ -184,9 +185,3 @@ class Pipeline:
     def _moved(self, unit: Unit, place: int, payload: object = None, payload_bytes: int = 0) -> None:
         self._held_bytes += payload_bytes - unit.payload_bytes
         unit.place, unit.payload, unit.payload_bytes = place, payload, payload_bytes
-
-
-def _told(error: BaseException) -> str:
-    """The first line of what Ray says: further ones are about Ray."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return mask(lines[0]) if lines else type(error).__name__

@@ -177,7 +177,8 @@ class Pool:
         """Notes that a worker is dead, unless that is known; each of its units is answered with an error."""
         if hand.gone:
             return False
-        self._forget(hand)
+        hand.gone = True
+        self._take_off(hand)
         # It may only be out of reach.
         ray.kill(hand.actor, no_restart=True)
         if hand.leaving:
@@ -189,8 +190,7 @@ class Pool:
         """Has so many workers do what they have been given and no more; first those that have least."""
         ordered = sorted(self.hands, key=lambda hand: (hand.present, hand.ready, hand.units))
         for hand in ordered[: max(0, count)]:
-            self._by_load[hand.units].pop(hand, None)
-            self.hands.remove(hand)
+            self._take_off(hand)
             self._leaving.append(hand)
             hand.leaving = True
             if not hand.units:
@@ -204,7 +204,8 @@ class Pool:
             if closing:
                 ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
         for hand in hands:
-            self._forget(hand)
+            hand.gone = True
+            self._take_off(hand)
             ray.kill(hand.actor, no_restart=True)
         self._leaving.clear()
 
@@ -217,14 +218,14 @@ class Pool:
         hand.actor.close.remote()
         hand.actor.__ray_terminate__.remote()
 
-    def _forget(self, hand: Hand) -> None:
-        hand.gone = True
+    def _take_off(self, hand: Hand) -> None:
+        """Counts a worker no longer, and gives it no unit more."""
         self._by_load[hand.units].pop(hand, None)
         if hand in self.hands:
             self.hands.remove(hand)
 
     def _load(self, hand: Hand, units: int) -> None:
-        if hand.ready and not hand.gone and not hand.leaving:
+        if hand in self._by_load[hand.units]:
             del self._by_load[hand.units][hand]
             self._by_load[units][hand] = None
         hand.units = units

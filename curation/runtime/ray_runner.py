@@ -14,11 +14,12 @@ import ray
 from ray.exceptions import RayError
 
 from curation.contracts.exchange import Partitions
+from curation.contracts.resources import Resources
 from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Operator
 from curation.errors import CurationError, PlanError
 from curation.masking import known_values, mask
-from curation.plan.placement import Node, Placed, place_pools
+from curation.plan.placement import Node, Placed, avoided, place_pools, sum_of
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.queue_depth import queue_depth
 from curation.runtime.ray_nodes import cluster_nodes
@@ -110,8 +111,7 @@ class RayRunner:
             pipeline.run(units[first:], on_report)
 
     def _placed(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> list[Placed]:
-        needs = [(operator.name, operator.resources) for operator in operators]
-        return place_pools(needs, cluster_nodes(), units, self._max_workers, costs)
+        return place_pools(_needs(operators), cluster_nodes(), units, self._max_workers, costs)
 
     @contextmanager
     def _pools(
@@ -128,10 +128,11 @@ class RayRunner:
                 shared.append(links)
                 equipment = Equipment(place, tries, links, self._meter, self._lend(), known_values())
                 depth = queue_depth(len(units), at.workers)
-                pools.append(Pool(operator, equipment, depth, partial(_avoids, operators, place), answers))
+                pools.append(Pool(operator, equipment, depth, partial(_avoided, operators, place), answers))
             self._size(pools, placed, len(units))
-            staffing = Staffing(pools, self._max_tries, lambda: self._fits(operators, len(units)))
-            room_bytes = _STORE_SHARE * _cluster_has("object_store_memory")
+            staffing = Staffing(pools, self._max_tries, partial(self._fits, operators, len(units)))
+            have = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            room_bytes = _STORE_SHARE * have.get("object_store_memory", 0.0)
             yield pools, Pipeline(pools, staffing, answers, tries, room_bytes)
             well = True
         finally:
@@ -151,7 +152,7 @@ class RayRunner:
         most = self._most(at.workers, units)
         if resized:
             most = max(most, min(units, self._max_workers or units))
-            room = int(_cluster_has("CPU") / operator.resources.cpus) if operator.resources.cpus else most
+            room = int(sum_of(cluster_nodes()).cpus / operator.resources.cpus) if operator.resources.cpus else most
             return max(at.workers, min(most, room))
         # Twice what the workers need, where there may be more of them.
         return min(most, 2 * at.workers)
@@ -207,16 +208,15 @@ def _first_units(
     return UNITS_PER_WORKER * workers if units >= FIRST_PARTS * workers else 0
 
 
-def _avoids(operators: Sequence[Operator], place: int) -> list[str]:
-    """Ids of the nodes, as they are now, that are meant for other operators alone."""
-    used = {operator.resources.placement for operator in operators} - {None}
-    if not used or operators[place].resources.placement is not None:
-        return []
-    return [node.node_id for node in cluster_nodes() if node.carries & used]
+def _needs(operators: Sequence[Operator]) -> list[tuple[str, Resources]]:
+    return [(operator.name, operator.resources) for operator in operators]
 
 
-def _cluster_has(resource: str) -> float:
-    return float(ray.cluster_resources().get(resource, 0.0))  # type: ignore[no-untyped-call]
+def _avoided(operators: Sequence[Operator], place: int) -> tuple[str, ...]:
+    """Ids of the nodes, of those that there are now, that an operator's workers must not take."""
+    if all(operator.resources.placement is None for operator in operators):
+        return ()
+    return avoided(_needs(operators), place, cluster_nodes())
 
 
 @contextmanager

@@ -43,7 +43,7 @@ class Staffing:
         self._grow(is_short)
         # One of each first: where there is not room for all, each pool has one all the same.
         for pool in self._pools:
-            if not pool.hands and pool.aim:
+            if not pool.hands:
                 pool.start()
         for pool in self._pools:
             while len(pool.hands) < pool.aim:
@@ -60,7 +60,7 @@ class Staffing:
             CurationError: They die again and again before they have done anything.
         """
         # A unit that kills its workers does so as often as it may be tried, and is answered for then.
-        if pool.deaths_in_a_row > self._max_tries * max(1, pool.aim):
+        if pool.deaths_in_a_row > self._max_tries * pool.aim:
             died = pool.deaths_in_a_row
             raise CurationError(f"{pool.operator.name}: {died} workers in a row died before one did a unit: {cause}")
         for other in self._pools:

@@ -44,8 +44,10 @@ class Tries:
 
     def forgive(self, unit: int, places: Iterable[int]) -> None:
         """Counts a unit's tries at these operators anew: what happened to it was no fault of its own."""
+        # Key by key: to delete by a prefix, the head looks at every key that it has.
         for place in places:
-            _internal_kv_del(f"{self._of(unit)}-{place}-", del_by_prefix=True, namespace=_NAMESPACE)
+            for number in range(1, self._most + 1):
+                _internal_kv_del(self._key(unit, place, number), namespace=_NAMESPACE)
 
     def done(self, unit: int) -> None:
         """The unit will not be tried again."""
@@ -58,8 +60,5 @@ class Tries:
         """Gives back what the counts take up."""
         _internal_kv_del(self._prefix, del_by_prefix=True, namespace=_NAMESPACE)
 
-    def _of(self, unit: int) -> str:
-        return f"{self._prefix}-{unit // _BLOCK}-{unit}"
-
     def _key(self, unit: int, place: int, number: int) -> bytes:
-        return f"{self._of(unit)}-{place}-{number}".encode()
+        return f"{self._prefix}-{unit // _BLOCK}-{unit}-{place}-{number}".encode()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from curation.errors import first_line
+
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<comment>--|/\*)
@@ -85,7 +87,7 @@ def parse_condition(text: str) -> Condition:
     try:
         expression = pl.sql_expr(text)
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{text!r} is no condition in polars SQL: {_first_line(error)}") from error
+        raise ValueError(f"{text!r} is no condition in polars SQL: {first_line(error)}") from error
     meta = expression.meta
     if meta.has_multiple_outputs() or not meta.eq(meta.undo_aliases()):
         raise ValueError(f"{text!r} is not one condition: write each comparison out and join them by AND or OR")
@@ -109,7 +111,7 @@ def check_types(condition: Condition, types: Mapping[str, pl.DataType]) -> None:
     try:
         result = samples.select(condition.expression.alias("result"))["result"]
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"{condition.text!r} does not fit its columns: {_first_line(error)}") from error
+        raise ValueError(f"{condition.text!r} does not fit its columns: {first_line(error)}") from error
     if result.dtype != pl.Boolean:
         raise ValueError(f"{condition.text!r} gives a value of type {result.dtype}; a condition is true or false")
 
@@ -122,10 +124,6 @@ def _sample(name: str, dtype: pl.DataType) -> pl.Series:
     if dtype == pl.Boolean:
         return pl.Series(name, [None, True], dtype)
     return pl.Series(name, [None, None], dtype)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
 
 
 Token = tuple[str, str, int]
