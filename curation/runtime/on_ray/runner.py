@@ -22,17 +22,16 @@ from curation.masking import known_values, mask
 from curation.plan.placement import Node, Placed, avoided, place_pools, sum_of
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.queue_depth import queue_depth
-from curation.runtime.ray_nodes import cluster_nodes
-from curation.runtime.ray_partitions import RayPartitions
-from curation.runtime.ray_pipeline import Pipeline
-from curation.runtime.ray_pool import Answer, Pool
-from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
-from curation.runtime.ray_staffing import Staffing
-from curation.runtime.ray_start import join_or_start_ray
-from curation.runtime.ray_worker import Equipment
-from curation.runtime.secrets import Lender, lend
-from curation.runtime.tries import Tries
-from curation.runtime.worker_times import StepTimes
+from curation.runtime.on_ray.nodes import cluster_nodes
+from curation.runtime.on_ray.partitions import RayPartitions
+from curation.runtime.on_ray.pipeline import Pipeline
+from curation.runtime.on_ray.pool import Answer, Pool
+from curation.runtime.on_ray.secrets import Lender, lend
+from curation.runtime.on_ray.shared import ActorLink, start_shared, stop_shared
+from curation.runtime.on_ray.staffing import Staffing
+from curation.runtime.on_ray.start import join_or_start_ray
+from curation.runtime.on_ray.worker import Equipment
+from curation.runtime.on_ray.worker_times import StepTimes
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
@@ -118,7 +117,7 @@ class RayRunner:
         self, operators: Sequence[Operator], placed: Sequence[Placed], units: Sequence[int], *, resized: bool
     ) -> Iterator[tuple[list[Pool], Pipeline]]:
         """Pools of workers that are about to start, and what leads units through them. They end with the block."""
-        tries, answers = Tries(self._max_tries, units), SimpleQueue[Answer]()
+        answers = SimpleQueue[Answer]()
         pools: list[Pool] = []
         shared: list[dict[str, ActorLink]] = []
         well = False
@@ -126,21 +125,21 @@ class RayRunner:
             for place, (operator, at) in enumerate(zip(operators, placed, strict=True)):
                 links = start_shared(operator.shared, self._sharing(operator, at, len(units), resized=resized))
                 shared.append(links)
-                equipment = Equipment(place, tries, links, self._meter, self._lend(), known_values())
+                equipment = Equipment(links, self._meter, self._lend(), known_values())
                 depth = queue_depth(len(units), at.workers)
-                pools.append(Pool(operator, equipment, depth, partial(_avoided, operators, place), answers))
+                avoids = partial(_avoided, operators, place)
+                pools.append(Pool(operator, equipment, depth, self._max_tries, avoids, answers))
             self._size(pools, placed, len(units))
             staffing = Staffing(pools, self._max_tries, partial(self._fits, operators, len(units)))
             have = ray.cluster_resources()  # type: ignore[no-untyped-call]
             room_bytes = _STORE_SHARE * have.get("object_store_memory", 0.0)
-            yield pools, Pipeline(pools, staffing, answers, tries, room_bytes)
+            yield pools, Pipeline(pools, staffing, answers, self._max_tries, room_bytes)
             well = True
         finally:
             for pool in pools:
                 pool.end(patiently=well)
             for links in shared:
                 stop_shared(links)
-            tries.forget()
 
     def _size(self, pools: Sequence[Pool], placed: Sequence[Placed], units: int) -> None:
         for pool, at in zip(pools, placed, strict=True):
