@@ -24,6 +24,7 @@ from curation.plan.queue_depth import most_between
 from curation.runtime.attempts import fatal_error
 from curation.runtime.on_ray.pool import Answer, Pool, Unit
 from curation.runtime.on_ray.staffing import Staffing
+from curation.runtime.on_ray.worker import Note
 from schemas.records import UnitReport
 
 _LOOK_S = 1.0
@@ -133,22 +134,25 @@ class Pipeline:
         return bool(self._waiting[place]) and full and hungry and pool.done >= len(pool.hands)
 
     def _hear(self, answer: Answer) -> None:
-        if answer.unit is not None and answer.note is None:
+        if answer.unit is None:
+            answer.pool.answered(answer)
+            self._set_up(answer)
+        elif answer.note is None:
             # Before the unit is taken from its worker: what that had before it when it died tells who is to blame.
             self._not_done(answer, answer.unit)
             answer.pool.answered(answer)
-            return
-        answer.pool.answered(answer)
-        if answer.unit is None:
-            self._set_up(answer)
-        elif answer.note.report is not None:
-            self._reported(answer.unit, UnitReport.model_validate_json(answer.note.report))
         else:
-            answer.unit.alone = False
-            place, weighs = answer.unit.place, answer.note.payload_bytes
-            self._mean_bytes[place] += _NEWEST * (weighs - self._mean_bytes[place])
-            self._moved(answer.unit, place + 1, answer.payload, weighs)
-            self._waiting[place + 1].append(answer.unit)
+            answer.pool.answered(answer)
+            self._done(answer.unit, answer.note, answer.payload)
+
+    def _done(self, unit: Unit, note: Note, payload: object) -> None:
+        if note.report is not None:
+            self._reported(unit, UnitReport.model_validate_json(note.report))
+            return
+        self._mean_bytes[unit.place] += _NEWEST * (note.payload_bytes - self._mean_bytes[unit.place])
+        unit.alone = False
+        self._moved(unit, unit.place + 1, payload, note.payload_bytes)
+        self._waiting[unit.place].append(unit)
 
     def _set_up(self, answer: Answer) -> None:
         error = answer.error
