@@ -208,14 +208,13 @@ class Pool:
             if not hand.units:
                 self._part_with(hand)
 
-    def end(self, *, patiently: bool) -> None:
-        """Ends all workers; patiently: those that are set up have a while to close what they hold."""
-        hands = [*self.hands, *self._leaving]
-        if patiently:
-            closing = [hand.actor.close.remote() for hand in self.hands if hand.ready]
-            if closing:
-                ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
-        for hand in hands:
+    def close(self) -> list[Any]:
+        """Has the workers that are set up close what they hold. Returns what Ray answers when they have."""
+        return [hand.actor.close.remote() for hand in self.hands if hand.ready]
+
+    def end(self) -> None:
+        """Ends all workers."""
+        for hand in [*self.hands, *self._leaving]:
             hand.gone = True
             self._take_off(hand)
             ray.kill(hand.actor, no_restart=True)
@@ -250,6 +249,14 @@ class Pool:
             self._answers.put(Answer(self, hand, unit, said, payload, error))
 
         note.future().add_done_callback(hear)
+
+
+def end_pools(pools: Sequence[Pool], *, patiently: bool) -> None:
+    """Ends all workers; patiently: all of them have the same while to close what they hold."""
+    if patiently and (closing := [answer for pool in pools for answer in pool.close()]):
+        ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
+    for pool in pools:
+        pool.end()
 
 
 def blame(units: Sequence[Unit], max_tries: int) -> None:

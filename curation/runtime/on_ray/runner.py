@@ -25,7 +25,7 @@ from curation.plan.queue_depth import queue_depth
 from curation.runtime.on_ray.nodes import cluster_nodes
 from curation.runtime.on_ray.partitions import RayPartitions
 from curation.runtime.on_ray.pipeline import Pipeline
-from curation.runtime.on_ray.pool import Answer, Pool
+from curation.runtime.on_ray.pool import Answer, Pool, end_pools
 from curation.runtime.on_ray.secrets import Lender, lend
 from curation.runtime.on_ray.shared import ActorLink, start_shared, stop_shared
 from curation.runtime.on_ray.staffing import Staffing
@@ -136,8 +136,7 @@ class RayRunner:
             yield pools, Pipeline(pools, staffing, answers, self._max_tries, room_bytes)
             well = True
         finally:
-            for pool in pools:
-                pool.end(patiently=well)
+            end_pools(pools, patiently=well)
             for links in shared:
                 stop_shared(links)
 
