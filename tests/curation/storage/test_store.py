@@ -48,6 +48,11 @@ def test_a_file_comes_back_when_it_was_written(store):
         assert file.read() == b"wo"
 
 
+def test_a_folder_is_no_file_when_it_is_looked_for(store):
+    store.write_bytes("a/b", b"1")
+    assert [store.exists(path) for path in ("a/b", "a", "a/c")] == [True, False, False]
+
+
 def test_a_child_is_the_folder_when_its_files_are_named(store):
     store.child("a").write_bytes("b", b"x")
     assert store.read_bytes("a/b") == b"x"
