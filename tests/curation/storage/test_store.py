@@ -11,6 +11,7 @@ import pytest
 from s3_server import BUCKET, S3Server, use_server
 
 from curation.errors import CorruptionError, TransientError
+from curation.storage import store_failures
 from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.store import Store
 
@@ -226,6 +227,7 @@ def test_it_has_won_when_the_reply_to_its_own_link_was_lost(tmp_path, monkeypatc
 
 
 def test_it_is_worth_another_try_when_a_store_does_not_say_who_won(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_failures, "FIRST_PAUSE_S", 0.02)
     store = Store(f"memory://{tmp_path.name}")
 
     def unavailable(*args, **kwargs):
