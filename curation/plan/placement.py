@@ -28,14 +28,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The workers of one operator.
-
-    Attributes:
-        avoids: Ids of nodes that they must not take, since these are meant for other operators of the phase.
-    """
+    """How many workers one operator has."""
 
     workers: int
-    avoids: tuple[str, ...] = ()
 
 
 def place_pools(
@@ -80,12 +75,12 @@ def place_pools(
                 raise
             raise PlanError(f"{_told(placement, used, len(have))}: {error}") from error
         for index, size in zip(there, sizes, strict=True):
-            pools[index] = Placed(size, avoided(needs, index, nodes))
+            pools[index] = Placed(size)
     return [pool for pool in pools if pool is not None]
 
 
 def avoided(needs: Sequence[tuple[str, Resources]], index: int, nodes: Sequence[Node]) -> tuple[str, ...]:
-    """Ids of the nodes that workers of one operator of a phase must not take, as `Placed` has them."""
+    """Ids of the nodes that workers of one operator of a phase must not take: these are meant for other operators."""
     if needs[index][1].placement is not None:
         return ()
     used = _used(needs)

@@ -147,8 +147,19 @@ class ObjectFiles:
         return cast("IO[bytes]", reader if in_pieces else io.BufferedReader(reader, READ_AHEAD_BYTES // 8))
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return bool(self._ask(path, self._fs.exists))
+        """Whether there is such a file; of S3 one request asks."""
+        try:
+            return bool(self._ask(path, self._is_file))
+        except FileNotFoundError:
+            return False
+
+    def _is_file(self, place: str) -> bool:
+        if not isinstance(self._fs, S3FileSystem):
+            return bool(self._fs.info(place)["type"] == "file")
+        # s3fs would list what begins with the name of what is not there: it may be a folder.
+        bucket, key, _ = self._fs.split_path(place)
+        self._fs.call_s3("head_object", Bucket=bucket, Key=key)
+        return True
 
     def size(self, path: str) -> int:
         """Length of a file in bytes."""

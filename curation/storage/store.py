@@ -111,8 +111,8 @@ class Store:
         return self._objects.open_read(path, in_pieces=in_pieces, size_bytes=size_bytes)
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return os.path.exists(self.locate(path)) if self.is_local else self._objects.exists(path)
+        """Whether there is such a file; a folder is none."""
+        return os.path.isfile(self.locate(path)) if self.is_local else self._objects.exists(path)
 
     def size(self, path: str) -> int:
         """Length of a file in bytes. Raises FileNotFoundError."""

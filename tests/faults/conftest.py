@@ -7,10 +7,11 @@ import pytest
 from deadly_steps import Plot
 from fault_runs import SEED, TOYS, Web, Work, cluster_of
 from picture_recipes import run_pictures, write_picture_recipe
+from ports import port_of_its_own
 
 from jobs.sandbox.server import serve
 from jobs.sandbox.trouble import Rates, Trouble
-from jobs.sandbox.web import build_web, free_port
+from jobs.sandbox.web import build_web
 
 _QUICK = (Trouble.NOT_FOUND, Trouble.REDIRECT_ONE_HOP, Trouble.TRUNCATED, Trouble.ONE_PIXEL, Trouble.WEBP)
 """What is wrong with the web answers at once and always in the same way, so that requests can be counted."""
@@ -28,7 +29,7 @@ def web(tmp_path_factory):
     """A small sandbox web behind a real server."""
     usual = Rates()
     rates = usual.model_copy(update={"troubles": {kind: usual.troubles[kind] for kind in _QUICK}})
-    made = build_web(tmp_path_factory.mktemp("web"), pairs=120, seed=SEED, port=free_port(), rates=rates)
+    made = build_web(tmp_path_factory.mktemp("web"), pairs=120, seed=SEED, port=port_of_its_own(), rates=rates)
     with serve(made.folder):
         yield Web(made, tmp_path_factory.mktemp("recipes"))
 

@@ -33,36 +33,41 @@ class WherePlaced(FetchOperator):
         return done.__class__(report=done.report.model_copy(update={"rejected": {node: 1}}))
 
 
+def nodes_of(reports):
+    return {node for report in reports for node in report.rejected}
+
+
 def test_a_node_that_joins_during_a_phase_is_used_and_the_limit_per_host_holds(cluster):
     import sys
 
     for module in (fetch_parts, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)
     web = RawWeb()
+    reports = []
+    runner = RayRunner(address=cluster.address)
 
     async def handler(exchange):
-        await asyncio.sleep(0.3)
+        # The phase goes on for as long as the node takes to be of use.
+        await asyncio.sleep(0.3 if len(nodes_of(reports)) < 2 else 0.05)
         await exchange.respond(200, b"some bytes")
 
     urls = [web.handle(f"/{number}", handler) for number in range(400)]
-    reports = []
-    runner = RayRunner(address=cluster.address)
     operator = WherePlaced(urls, 5, per_host_concurrency=3, concurrency=32)
-    run = threading.Thread(target=runner.run, args=([operator], list(range(80)), reports.append))
+    run = threading.Thread(target=runner.run, args=([operator], list(range(80)), reports.append), daemon=True)
     run.start()
     try:
         deadline = time.monotonic() + 60
         while len(reports) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        before = {node for report in reports for node in report.rejected}
+        before = nodes_of(reports)
         joined = cluster.add_node(**NODE, num_cpus=2)
         run.join(timeout=240)
         assert not run.is_alive()
     finally:
         web.close()
     assert before == {cluster.head_node.node_id}
-    assert {node for report in reports for node in report.rejected} == {cluster.head_node.node_id, joined.node_id}
+    assert nodes_of(reports) == {cluster.head_node.node_id, joined.node_id}
     assert sorted(report.unit for report in reports) == list(range(80))
     assert sum(report.kept for report in reports) == 400
     assert web.most_together == {"127.0.0.1": 3}

@@ -1,12 +1,12 @@
-"""A training of several processes on a Ray of its own: whom it lets in."""
+"""A training of two processes on a Ray of its own: it learns what one process does, and whom Ray lets in."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,27 +14,32 @@ import pytest
 from coloured_shards import write_coloured_shards
 from watched_runs import ROOT, sockets_of
 
+from jobs.training.config import DataConfig, TrainConfig
+from jobs.training.loop import train
+
 import psutil  # isort: skip
 
-SETTINGS = """
-model: tiny-vit
-steps: 4
-batch_size: 8
-warmup_steps: 1
-precision: fp32
-compute_threads: 1
-data: {streams: 2, shuffle_buffer: 10}
-"""
+# A vision transformer has no batch norm, whose statistics would be those of each process's share.
+CONFIG = TrainConfig(
+    model="tiny-vit",
+    steps=4,
+    batch_size=8,
+    warmup_steps=1,
+    log_every=1,
+    precision="fp32",
+    compute_threads=1,
+    data=DataConfig(streams=2, hard_negatives="given", shuffle_buffer=10),
+)
 
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
-    """Its process, when it has ended, with `sockets` and `said`."""
+    """Its process, when it has ended, with `sockets`, `said` and the folders of shards and of what it made."""
     folder, shards = tmp_path_factory.mktemp("training"), tmp_path_factory.mktemp("shards")
     write_coloured_shards(shards)
     # What lies deeper has no room for the names of Ray's sockets.
     temporary = tempfile.mkdtemp(prefix="r-", dir="/tmp")
-    (folder / "settings.yaml").write_text(SETTINGS)
+    (folder / "settings.yaml").write_text(CONFIG.model_dump_json())
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "PYTEST_"))}
     environment |= {"PYTHONPATH": str(ROOT), "RAY_TMPDIR": temporary, "HOME": str(folder / "home")}
     environment |= {"RAY_worker_niceness": "0"}
@@ -47,12 +52,28 @@ def training(tmp_path_factory):
         while process.poll() is None:
             with contextlib.suppress(psutil.Error):
                 process.sockets |= set(sockets_of(psutil.Process(process.pid)))
-            time.sleep(4)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+    process.shards, process.out = shards, folder / "out"
     process.said = (folder / "said").read_text()
     process.token = folder / "home" / ".ray" / "auth_token"
     process.folder = Path(temporary)
     yield process
     shutil.rmtree(temporary)
+
+
+def losses(out):
+    return [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_losses_are_those_of_one_process_when_two_train(training, tmp_path):
+    assert training.returncode == 0, training.said
+    train(training.shards, tmp_path, CONFIG)
+    expected, found = losses(tmp_path), losses(training.out)
+    assert len(found) == 4
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.slow

@@ -1,15 +1,17 @@
-"""The whole recipe over real HTTP, with real models, on Ray and without: conservation, truth, resume, re-use."""
+"""The whole recipe over real HTTP, with real models: conservation, truth, re-use.
+
+The same on Ray, with deaths: tests/faults/test_worker_deaths.py and test_driver_deaths.py.
+"""
 
 import time
 
 import polars as pl
 import pytest
-from sandbox_runs import PAIRS, PART_ROWS, delivered, ledger_of, measured_rows, record_of
+from sandbox_runs import PAIRS, delivered, ledger_of, measured_rows, record_of
 
 from jobs.sandbox.truth_check import check_against_truth
 
 FETCH = "fetch_images-decode_images-fingerprint"
-WORKERS = 2
 
 
 @pytest.mark.timeout(400)
@@ -63,21 +65,3 @@ def test_nothing_is_asked_for_or_encoded_when_the_threshold_changes(sandbox, und
     kept = ledger_of(out).filter(pl.col("outcome") == "kept")
     assert set(kept["key"]) < kept_before
     assert kept["clip_score"].min() >= 0.7
-
-
-@pytest.mark.timeout(500)
-def test_the_outcome_is_the_same_to_the_byte_when_the_driver_was_killed(sandbox, undisturbed, ray_address, tmp_path):
-    undisturbed_out, _ = undisturbed
-    sandbox.run(undisturbed_out)
-    asked = sandbox.requests()
-
-    def half_is_fetched():
-        return len(list(tmp_path.glob(f"pool/{FETCH}-*/commits-*/*.json"))) >= PAIRS // PART_ROWS // 2
-
-    sandbox.kill_when(tmp_path, half_is_fetched, ray_address)
-    sandbox.run(tmp_path, ray_address=ray_address)
-    assert delivered(tmp_path) == delivered(undisturbed_out)
-    again = sandbox.requests() - asked
-    # Counted against the undisturbed run, in which what heals was asked for more than once too.
-    refetched = [path for path, count in again.items() if count > asked[path] and not path.endswith("robots.txt")]
-    assert len(refetched) <= WORKERS * PART_ROWS

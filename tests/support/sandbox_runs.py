@@ -1,16 +1,15 @@
-"""A small sandbox web behind a real server, and runs of the demo's recipe over it as separate processes."""
+"""A small sandbox web behind a real server, and runs of the demo's recipe over it."""
 
+import contextlib
+import io
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import polars as pl
 
+import jobs.curate
 from schemas.records import RunRecord
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,39 +24,23 @@ class Sandbox:
     def __init__(self, web):
         self.web = web
 
-    def command(self, out, overrides=(), ray_address=None):
-        """The command of a run: on a cluster, or without Ray."""
+    def arguments(self, out, overrides=(), ray_address=None):
+        """As `jobs.curate` takes them: on a cluster, or without Ray."""
         settings = (f"source.path={json.dumps(str(self.web.pairs_path))}", f"run.part_rows={PART_ROWS}", *overrides)
         recipe = str(REPOSITORY / "jobs" / "recipes" / "sandbox.yaml")
         where = ("--address", ray_address) if ray_address else ("--runner", "in-process")
         chosen = [word for setting in settings for word in ("--set", setting)]
-        return [sys.executable, "-m", "jobs.curate", recipe, "--out", str(out), "--json", *where, *chosen]
+        return [recipe, "--out", str(out), "--json", *where, *chosen]
 
-    def run(self, out, *overrides, ray_address=None):
-        """Runs to the end; the summary that was printed."""
-        done = subprocess.run(
-            self.command(out, overrides, ray_address), cwd=REPOSITORY, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return json.loads(done.stdout)
-
-    def kill_when(self, out, condition, ray_address):
-        """Starts a run and kills its driver, and it alone, as soon as the condition holds."""
-        driver = subprocess.Popen(
-            self.command(out, ray_address=ray_address),
-            cwd=REPOSITORY,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+    def run(self, out, *overrides):
+        """Runs to the end, in this process; the summary that was printed."""
+        printed, before = io.StringIO(), signal.getsignal(signal.SIGTERM)
         try:
-            limit = time.monotonic() + 240
-            while not condition():
-                assert driver.poll() is None, "the run ended before it could be killed"
-                assert time.monotonic() < limit, "the run did not come so far"
-                time.sleep(0.02)
+            with contextlib.redirect_stdout(printed):
+                assert jobs.curate.main(self.arguments(out, overrides)) == 0
         finally:
-            os.kill(driver.pid, signal.SIGKILL)
-            driver.wait()
+            signal.signal(signal.SIGTERM, before)
+        return json.loads(printed.getvalue())
 
     def requests(self):
         """How often each path was asked for, over all runs so far."""

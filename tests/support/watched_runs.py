@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +51,8 @@ class FinishedRun:
             self.session_modes = set()
             while process.poll() is None:
                 self._look(process.pid)
-                time.sleep(1)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(1)
         self.server.close()
         (folder / "recipe.yaml").unlink()
         self.exit_code = process.returncode

@@ -1,5 +1,7 @@
 """Asking again ends as it would have when it is killed, begun twice, or run beside another."""
 
+import shutil
+
 import pytest
 from revisit_runs import FAILING, LIVE, SERVER_ERROR, fresh
 from toy_runs import KillAfter, Killed
@@ -65,15 +67,13 @@ def test_the_rest_is_measured_too_when_the_run_was_never_finished(tmp_path, web,
 @pytest.mark.parametrize("request_", [SERVER_ERROR, REFRESH], ids=["retry", "refresh"])
 @pytest.mark.parametrize("again", [True, False], ids=["same command", "plain run"])
 def test_the_end_is_the_same_when_it_was_killed_anywhere(tmp_path, web, request_, again):
-    def changed():
-        web.set({9: "http_server_error", 20: "http_gone"}, versions={3: 1, 24: 2, 36: 1})
-        web.forget()
+    web.set(FAILING)
+    visit(tmp_path / "before", web)
+    web.set({9: "http_server_error", 20: "http_gone"}, versions={3: 1, 24: 2, 36: 1})
 
     def prepared(name):
-        web.set(FAILING)
-        visit(tmp_path / name, web)
-        changed()
-        return tmp_path / name
+        web.forget()
+        return shutil.copytree(tmp_path / "before", tmp_path / name)
 
     whole = prepared("whole")
     result = visit(whole, web, request=request_)

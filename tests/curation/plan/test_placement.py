@@ -4,7 +4,7 @@ import pytest
 
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
-from curation.plan.placement import Node, Placed, place_pools
+from curation.plan.placement import Node, Placed, avoided, place_pools
 from curation.plan.sizing import ClusterResources
 
 FETCH = [Node(f"f{index}", ClusterResources(4, 0, 8e9), frozenset({"fetch_node"})) for index in range(2)]
@@ -12,9 +12,16 @@ GPU = Node("g", ClusterResources(8, 1, 32e9), frozenset({"gpu_node"}))
 PLAIN = Node("p", ClusterResources(3, 0, 16e9))
 
 
+def named(needs):
+    return [(f"s{index}", Resources(cpus, gpus, None, place)) for index, (cpus, gpus, place) in enumerate(needs)]
+
+
 def placed(*needs, nodes, units=100, **kwargs):
-    named = [(f"s{index}", Resources(cpus, gpus, None, place)) for index, (cpus, gpus, place) in enumerate(needs)]
-    return place_pools(named, nodes, units, **kwargs)
+    return place_pools(named(needs), nodes, units, **kwargs)
+
+
+def keeping_off(*needs, nodes):
+    return [avoided(named(needs), index, nodes) for index in range(len(needs))]
 
 
 def test_all_nodes_are_shared_when_no_step_is_placed():
@@ -26,13 +33,17 @@ def test_each_gets_the_nodes_meant_for_it_when_steps_are_placed():
 
 
 def test_the_rest_keeps_off_placed_nodes_when_it_is_not_placed():
-    pools = placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU, PLAIN])
+    steps, nodes = ((1, 0, "fetch_node"), (1, 0, None)), [*FETCH, GPU, PLAIN]
 
-    assert pools == [Placed(8), Placed(11, avoids=("f0", "f1"))]
+    assert placed(*steps, nodes=nodes) == [Placed(8), Placed(11)]
+    assert keeping_off(*steps, nodes=nodes) == [(), ("f0", "f1")]
 
 
 def test_a_node_serves_all_when_no_step_of_the_phase_is_placed_by_what_it_carries():
-    assert placed((2, 1, None), (1, 0, "fetch_node"), nodes=[*FETCH, GPU]) == [Placed(1, ("f0", "f1")), Placed(8)]
+    steps, nodes = ((2, 1, None), (1, 0, "fetch_node")), [*FETCH, GPU]
+
+    assert placed(*steps, nodes=nodes) == [Placed(1), Placed(8)]
+    assert keeping_off(*steps, nodes=nodes) == [("f0", "f1"), ()]
 
 
 def test_two_steps_share_the_nodes_when_they_are_placed_alike():
@@ -40,10 +51,7 @@ def test_two_steps_share_the_nodes_when_they_are_placed_alike():
 
 
 def test_no_pool_is_larger_than_its_limit_when_there_is_room():
-    assert placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU], units=3) == [
-        Placed(3),
-        Placed(3, ("f0", "f1")),
-    ]
+    assert placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU], units=3) == [Placed(3), Placed(3)]
     assert placed((1, 0, "fetch_node"), nodes=FETCH, max_workers=2) == [Placed(2)]
 
 

@@ -171,6 +171,13 @@ def test_one_request_is_made_when_a_whole_file_is_read(store):
     assert asked == [("GET", "")] * 3
 
 
+def test_one_request_is_made_when_a_file_is_looked_for(store):
+    store.write_bytes("folder/a", b"content")
+    asked = requests_of(store)
+    assert [store.exists(path) for path in ("folder/a", "folder/none", "folder", "none")] == [True, False, False, False]
+    assert asked == [("HEAD", "")] * 4
+
+
 def small_table(store):
     return write_columns(store, "a.parquet", pa.table({"row": pa.array(range(10), pa.int64()), "url": ["u"] * 10}))
 

@@ -11,6 +11,7 @@ import pytest
 from s3_server import BUCKET, S3Server, use_server
 
 from curation.errors import CorruptionError, TransientError
+from curation.storage import store_failures
 from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.store import Store
 
@@ -46,6 +47,11 @@ def test_a_file_comes_back_when_it_was_written(store):
     with store.open_read("a/b.json") as file:
         file.seek(1)
         assert file.read() == b"wo"
+
+
+def test_a_folder_is_no_file_when_it_is_looked_for(store):
+    store.write_bytes("a/b", b"1")
+    assert [store.exists(path) for path in ("a/b", "a", "a/c")] == [True, False, False]
 
 
 def test_a_child_is_the_folder_when_its_files_are_named(store):
@@ -221,6 +227,7 @@ def test_it_has_won_when_the_reply_to_its_own_link_was_lost(tmp_path, monkeypatc
 
 
 def test_it_is_worth_another_try_when_a_store_does_not_say_who_won(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_failures, "FIRST_PAUSE_S", 0.02)
     store = Store(f"memory://{tmp_path.name}")
 
     def unavailable(*args, **kwargs):

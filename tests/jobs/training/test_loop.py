@@ -23,9 +23,15 @@ def _weights(result):
     return load_file(path)
 
 
+@pytest.fixture(scope="module")
+def trained(shards, tmp_path_factory):
+    """A training of a dual encoder that nothing interrupted. To look at only."""
+    return train(shards, tmp_path_factory.mktemp("trained"), CLIP)
+
+
 @pytest.mark.parametrize("config", [CLIP, CAPTIONER], ids=["contrastive", "captioning"])
-def test_weights_are_equal_to_the_bit_when_a_training_was_interrupted(shards, tmp_path, config):
-    straight = train(shards, tmp_path / "straight", config)
+def test_weights_are_equal_to_the_bit_when_a_training_was_interrupted(shards, trained, tmp_path, config):
+    straight = trained if config is CLIP else train(shards, tmp_path / "straight", config)
     train(shards, tmp_path / "parts", config, stop_after=10)
     parts = train(shards, tmp_path / "parts", config)
     expected, found = _weights(straight), _weights(parts)
@@ -34,16 +40,14 @@ def test_weights_are_equal_to_the_bit_when_a_training_was_interrupted(shards, tm
     assert straight.loss == parts.loss
 
 
-def test_the_loss_falls_when_a_model_trains(shards, tmp_path):
-    result = train(shards, tmp_path, CLIP)
-    lines = [json.loads(line) for line in result.metrics.read_text().splitlines()]
+def test_the_loss_falls_when_a_model_trains(trained):
+    lines = [json.loads(line) for line in trained.metrics.read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_open_clip_reads_the_model_when_it_is_exported(shards, tmp_path):
-    result = train(shards, tmp_path, CLIP.model_copy(update={"steps": 1}))
-    clip = load_clip(f"local-dir:{result.model}")
+def test_open_clip_reads_the_model_when_it_is_exported(trained):
+    clip = load_clip(f"local-dir:{trained.model}")
     image = clip.preprocess(Image.new("RGB", (90, 70), "red"))[None]
     assert clip.model.encode_image(image, normalize=True).shape == (1, clip.embed_dim)
     assert clip.model.encode_text(clip.tokenizer(["a red disc"]), normalize=True).shape == (1, clip.embed_dim)
@@ -58,13 +62,11 @@ def test_transformers_reads_the_captioner_when_it_is_exported(shards, tmp_path):
     assert score < 0
 
 
-def test_weights_are_taken_over_when_a_training_starts_from_a_model(shards, tmp_path):
-    first = train(shards, tmp_path / "first", CLIP.model_copy(update={"steps": 2}))
+def test_weights_are_taken_over_when_a_training_starts_from_a_model(shards, trained, tmp_path):
     still = CLIP.model_copy(
-        update={"steps": 1, "start_from": f"local-dir:{first.model}", "learning_rate": 1e-12, "seed": 5}
+        update={"steps": 1, "start_from": f"local-dir:{trained.model}", "learning_rate": 1e-12, "seed": 5}
     )
-    second = train(shards, tmp_path / "second", still)
-    before, after = _weights(first), _weights(second)
+    before, after = _weights(trained), _weights(train(shards, tmp_path, still))
     name = "text_projection"
     assert float((before[name] - after[name]).abs().max()) < 1e-6
 
@@ -78,27 +80,23 @@ def test_the_image_tower_stays_when_it_is_locked(shards, tmp_path):
     assert all(bool((after[name] == value.float()).all()) for name, value in tower.items())
 
 
-def test_recipe_error_when_the_start_is_another_architecture(shards, tmp_path):
-    first = train(shards, tmp_path / "first", CLIP.model_copy(update={"steps": 1}))
-    other = CAPTIONER.model_copy(update={"start_from": f"local-dir:{first.model}"})
+def test_recipe_error_when_the_start_is_another_architecture(shards, trained, tmp_path):
+    other = CAPTIONER.model_copy(update={"start_from": f"local-dir:{trained.model}"})
     with pytest.raises(RecipeError, match="another architecture"):
-        train(shards, tmp_path / "second", other)
+        train(shards, tmp_path, other)
 
 
-def test_recipe_error_when_a_folder_holds_another_training(shards, tmp_path):
-    train(shards, tmp_path, CLIP.model_copy(update={"steps": 1}))
+def test_recipe_error_when_a_folder_holds_another_training(shards, trained):
     with pytest.raises(RecipeError, match="other settings \\(learning_rate, steps\\)"):
-        train(shards, tmp_path, CLIP.model_copy(update={"learning_rate": 0.5}))
+        train(shards, trained.model.parent, CLIP.model_copy(update={"learning_rate": 0.5, "steps": 1}))
 
 
-def test_nothing_is_trained_when_a_training_is_done(shards, tmp_path):
-    config = CLIP.model_copy(update={"steps": 2})
-    first = train(shards, tmp_path, config)
-    before = (first.metrics.read_text(), first.model.stat().st_mtime_ns)
-    again = train(shards, tmp_path, config.model_copy(update={"log_every": 1}))
-    assert again.steps == 2
-    assert again.loss == pytest.approx(first.loss)
-    assert first.metrics.read_text() == before[0]
+def test_nothing_is_trained_when_a_training_is_done(shards, trained):
+    before = trained.metrics.read_text()
+    again = train(shards, trained.model.parent, CLIP.model_copy(update={"log_every": 1}))
+    assert again.steps == 20
+    assert again.loss == pytest.approx(trained.loss)
+    assert trained.metrics.read_text() == before
 
 
 def test_recipe_error_when_an_architecture_is_unknown(shards, tmp_path):
