@@ -158,7 +158,7 @@ class LastToken:
         """(n,) bool: which tokens are not among the most frequent."""
         behind = (tokens.first > self.first) | ((tokens.first == self.first) & (tokens.second > self.second))
         rarer = (tokens.count < self.count) | ((tokens.count == self.count) & behind)
-        return rarer & (tokens.first >= 0)
+        return np.asarray(rarer & (tokens.first >= 0))
 
 
 def last_of_most_frequent(texts: InternedWords, pairs: Numbers, most: int) -> LastToken | None:
@@ -184,9 +184,7 @@ def last_of_most_frequent(texts: InternedWords, pairs: Numbers, most: int) -> La
         left -= 1
     if not left:
         return LastToken(count, first, -1)
-    seconds = [
-        texts.numbers[places[pairs[places] == count] + 1] for places in _places(texts, range(first, first + 1))
-    ]
+    seconds = [texts.numbers[places[pairs[places] == count] + 1] for places in _places(texts, range(first, first + 1))]
     return LastToken(count, first, int(np.unique(np.concatenate(seconds))[left - 1]))
 
 
@@ -214,4 +212,4 @@ def _tokens_by_first(texts: InternedWords, pairs: Numbers, count: int) -> Counts
     for start in range(0, len(pairs), _PIECE):
         inside = slice(start, start + _PIECE)
         met += np.bincount(texts.numbers[inside][pairs[inside] == count], minlength=len(met))
-    return met // count + (texts.counts == count)
+    return np.asarray(met // count + (texts.counts == count))

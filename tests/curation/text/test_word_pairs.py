@@ -18,7 +18,7 @@ from curation.text.word_pairs import (
 )
 
 TEXTS = ["a red boat", "a red boat", "a red gribble", "", "A BOAT!", "red"]
-# a, red: 4; boat, "a red": 3; "red boat": 2; gribble, "a boat", "red gribble": 1. Numbers: a 0, boat 1, gribble 2, red 3.
+# a, red: 4; boat, "a red": 3; "red boat": 2; gribble, "a boat", "red gribble": 1.
 
 
 def _interned(texts: list[str]) -> InternedWords:
@@ -92,6 +92,8 @@ def test_nothing_is_frequent_when_there_are_no_words() -> None:
 
 
 def test_token_is_behind_the_last_one_by_count_then_by_text() -> None:
-    tokens = Tokens(np.array([2, 3, 3, 3, 3, 9, 0]), np.array([0, 5, 4, 4, 4, 9, -1]), np.array([-1, -1, 7, 8, -1, 9, -1]))
+    tokens = Tokens(
+        np.array([2, 3, 3, 3, 3, 9, 0]), np.array([0, 5, 4, 4, 4, 9, -1]), np.array([-1, -1, 7, 8, -1, 9, -1])
+    )
     assert LastToken(3, 4, 7).is_before(tokens).tolist() == [True, True, False, True, False, False, False]
     assert LastToken(3, 4, -1).is_before(tokens).tolist() == [True, True, True, True, False, False, False]
