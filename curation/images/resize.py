@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Literal
 
 import cv2
@@ -18,6 +19,7 @@ _SHRINK = ResizeOptions(ResizeAlg.convolution(FilterType.lanczos3), use_alpha=Fa
 _ENLARGE = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
 _FOUR_CHANNELS = "CMYK"
 """What Pillow calls four bytes a pixel of which none says how much the others count."""
+_of_this_thread = threading.local()
 
 
 def target_size(size: tuple[int, int], side_px: int | None, side: Side, *, upscale: bool) -> tuple[int, int]:
@@ -51,8 +53,7 @@ def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
     resized = np.empty((size[1], size[0], 4), np.uint8)
     options = _SHRINK if width > size[0] or height > size[1] else _ENLARGE
-    # A new one: memory that was just given back is in the processor's cache, what an old one has kept is not.
-    Resizer().resize_pil(_shared(pixels), _shared(resized), options)
+    _resizer().resize_pil(_shared(pixels), _shared(resized), options)
     return resized
 
 
@@ -60,3 +61,10 @@ def _shared(pixels: Pixels) -> Image.Image:
     """The same memory as Pillow knows it: the resizer's own pictures would be copied in and out."""
     height, width = pixels.shape[:2]
     return Image.frombuffer(_FOUR_CHANNELS, (width, height), pixels, "raw", _FOUR_CHANNELS, 0, 1)
+
+
+def _resizer() -> Resizer:
+    """This thread's own: it keeps the memory that it works in."""
+    if not hasattr(_of_this_thread, "resizer"):
+        _of_this_thread.resizer = Resizer()
+    return _of_this_thread.resizer
