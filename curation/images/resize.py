@@ -19,6 +19,7 @@ _SHRINK = ResizeOptions(ResizeAlg.convolution(FilterType.lanczos3), use_alpha=Fa
 _ENLARGE = ResizeOptions(ResizeAlg.convolution(FilterType.catmull_rom), use_alpha=False)
 _FOUR_CHANNELS = "CMYK"
 """What Pillow calls four bytes a pixel of which none says how much the others count."""
+_MOST_KEPT_PIXELS = 1 << 22
 _of_this_thread = threading.local()
 
 
@@ -53,7 +54,9 @@ def resize_pixels(pixels: Pixels, size: tuple[int, int]) -> Pixels:
         pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
     resized = np.empty((size[1], size[0], 4), np.uint8)
     options = _SHRINK if width > size[0] or height > size[1] else _ENLARGE
-    _resizer().resize_pil(_shared(pixels), _shared(resized), options)
+    largest = max(width * height, size[0] * size[1])
+    resizer = _kept_resizer() if largest <= _MOST_KEPT_PIXELS else Resizer()
+    resizer.resize_pil(_shared(pixels), _shared(resized), options)
     return resized
 
 
@@ -63,8 +66,8 @@ def _shared(pixels: Pixels) -> Image.Image:
     return Image.frombuffer(_FOUR_CHANNELS, (width, height), pixels, "raw", _FOUR_CHANNELS, 0, 1)
 
 
-def _resizer() -> Resizer:
-    """This thread's own: it keeps the memory that it works in."""
+def _kept_resizer() -> Resizer:
+    """This thread's own. It keeps the memory that it works in, which a new one would take and clear for every image."""
     if not hasattr(_of_this_thread, "resizer"):
         _of_this_thread.resizer = Resizer()
     return _of_this_thread.resizer
