@@ -70,3 +70,8 @@ def test_colours_are_those_of_the_resizers_own_pictures_whatever_the_fourth_chan
         four = np.dstack([photo, np.full((200, 300), spare, np.uint8)])
         assert (resize_pixels(four, size)[..., :3] == wanted).all()
     assert (resize_pixels(photo, size)[..., :3] == wanted).all()
+
+
+def test_picture_is_the_same_when_it_is_too_large_for_a_resizer_that_is_kept():
+    wide = resize_pixels(gradient(2600, 1700), (130, 85))
+    assert np.abs(wide[..., :3].astype(int) - gradient(130, 85)).mean() < 2
