@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from curation.contracts.pieces import with_columns
 from schemas.columns import schema_of
 from schemas.outcomes import FailureReason, Outcome
 
@@ -50,9 +51,7 @@ def with_marks(table: pa.Table, marks: Sequence[Mark | None]) -> pa.Table:
         [mark.reason if mark else None for mark in marks],
         [_storable(mark.detail) if mark else None for mark in marks],
     ]
-    for field, column in zip(_FIELDS, values, strict=True):
-        table = table.append_column(field, pa.array(column, pa.string()))
-    return table
+    return with_columns(table, _FIELDS, [pa.array(column, pa.string()) for column in values])
 
 
 def _storable(detail: str | None) -> str | None:

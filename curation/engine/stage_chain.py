@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from curation.contracts.marks import MARK_COLUMNS
+from curation.contracts.pieces import with_columns
 from curation.contracts.stage import Stage, StreamingStage, earlier_name
 from curation.engine.stage_contract import WaitingRows, check_result
-from schemas.columns import COLUMNS, Role, nullable_schema_of
+from schemas.columns import COLUMNS, Role, nullable_schema_of, schema_of
 from schemas.outcomes import Outcome
 from schemas.records import StepSpan
 
@@ -198,19 +199,20 @@ class StageChain:
 
     @staticmethod
     def _input_of(stage: Stage, alive: pa.Table) -> pa.Table:
-        earlier = [name for name in map(earlier_name, stage.spec.revisits) if name in alive.column_names]
-        return alive.select(list(dict.fromkeys(["row", "key", *stage.spec.requires, *earlier])))
+        spec, there = stage.spec, alive.column_names
+        earlier = [name for name in map(earlier_name, spec.revisits) if name in there]
+        return alive.select(list(dict.fromkeys(["row", "key", *spec.requires, *earlier])))
 
     def _merge(self, index: int, rows: pa.Table, result: pa.Table, part: int, ended: list[pa.Table]) -> pa.Table:
         """Adds a stage's columns to its rows, moves the marked ones to `ended` and returns the others."""
         stage = self.stages[index]
         check_result(stage, rows, result, part)
-        for name in stage.spec.adds:
-            rows = rows.append_column(COLUMNS[name].field, result[name])
+        added = stage.spec.adds
+        rows = with_columns(rows, list(schema_of(*added)), [result[name] for name in added])
         rows = rows.drop_columns(self._no_longer_needed(index, rows))
         span = self._span_of(stage)
         span.rows += rows.num_rows
-        if "outcome" not in result.column_names:
+        if "outcome" not in result.column_names or result["outcome"].null_count == result.num_rows:
             return rows
         dead = np.array(result["outcome"].is_valid())
         if dead.any():
@@ -279,6 +281,5 @@ def _end(rows: pa.Table, marks: pa.Table, step: str) -> pa.Table:
 
 
 def _without_end(alive: pa.Table) -> pa.Table:
-    for field in _END_SCHEMA:
-        alive = alive.append_column(field, pa.nulls(alive.num_rows, field.type))
-    return alive
+    nulls = [pa.nulls(alive.num_rows, kind) for kind in _END_SCHEMA.types]
+    return with_columns(alive, list(_END_SCHEMA), nulls)

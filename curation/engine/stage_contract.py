@@ -47,20 +47,20 @@ class WaitingRows:
 
 def check_result(stage: Stage, rows: pa.Table, result: pa.Table, part: int) -> None:
     """Holds a stage to its contract. Raises StageError."""
-    name = stage.config.step_name
+    name, spec = stage.config.step_name, stage.spec
     _check_is_table(result, name, part)
     if not result["row"].equals(rows["row"]):
         raise StageError("did not return the rows it was given, in their order", stage=name, part=part)
-    for added in stage.spec.adds:
-        if added not in result.column_names:
+    # Arrow makes a list of names anew each time that it is asked, and a stage is asked for each piece of a part.
+    types = dict(zip(result.column_names, result.schema.types, strict=True))
+    for added in spec.adds:
+        if added not in types:
             raise StageError(f"declares the column {added} but did not add it", stage=name, part=part)
-        expected = COLUMNS[added].type
-        if result.schema.field(added).type != expected:
-            found = result.schema.field(added).type
-            raise StageError(f"the column {added} is {found}, not {expected}", stage=name, part=part)
-    earlier = [earlier_name(column) for column in stage.spec.revisits]
-    known = {"row", "key", *stage.spec.requires, *stage.spec.adds, *MARK_COLUMNS, *earlier}
-    unknown = [column for column in result.column_names if column not in known]
+        if types[added] != COLUMNS[added].type:
+            raise StageError(f"the column {added} is {types[added]}, not {COLUMNS[added].type}", stage=name, part=part)
+    earlier = [earlier_name(column) for column in spec.revisits]
+    known = {"row", "key", *spec.requires, *spec.adds, *MARK_COLUMNS, *earlier}
+    unknown = [column for column in types if column not in known]
     if unknown:
         raise StageError(f"added columns that it does not declare: {', '.join(unknown)}", stage=name, part=part)
     _check_marks(result, name, part)
@@ -80,7 +80,8 @@ def _check_is_table(result: object, step: str, part: int) -> None:
 
 def _check_marks(result: pa.Table, step: str, part: int) -> None:
     """A row that ends has an outcome and a reason, so that the ledger can tell both."""
-    present = [name for name in MARK_COLUMNS if name in result.column_names]
+    names = result.column_names
+    present = [name for name in MARK_COLUMNS if name in names]
     if not present:
         return
     if len(present) < len(MARK_COLUMNS):
@@ -99,9 +100,7 @@ def _check_marks(result: pa.Table, step: str, part: int) -> None:
 
 def _check_unchanged(earlier: pa.Table, result: pa.Table, step: str, part: int) -> None:
     """Only a row of which the stage was given something can be what it was."""
-    if "outcome" not in result.column_names:
-        return
-    if result["outcome"].null_count == result.num_rows:
+    if "outcome" not in result.column_names or result["outcome"].null_count == result.num_rows:
         return
     unchanged = np.array(pc.equal(result["outcome"], UNCHANGED).fill_null(False))
     known = np.zeros(result.num_rows, dtype=bool)

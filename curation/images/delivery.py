@@ -121,8 +121,9 @@ def _failure(reason: FailureReason, detail: str) -> Refusal:
 def _deliver(body: bytes, header: ImageHeader, settings: DeliverySettings, delivery: Delivery) -> None:
     size = target_size(header.upright_size, settings.side_px, settings.resize, upscale=settings.upscale)
     stored_size = size[::-1] if header.orientation >= 5 else size
-    pixels = decode_pixels(body, header, _with_headroom(stored_size))
-    delivery.kept = size == header.upright_size and _can_stay(body, header, settings)
+    stays = size == header.upright_size
+    pixels = decode_pixels(body, header, _with_headroom(stored_size), spare_channel=not stays)
+    delivery.kept = stays and _can_stay(body, header, settings)
     if not delivery.kept:
         pixels = upright(resize_pixels(pixels, stored_size), header.orientation)
         delivery.image = encode_pixels(pixels, settings.format, settings.quality)

@@ -22,7 +22,7 @@ def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> b
     """Encodes an image; the same bytes for the same pixels.
 
     Args:
-        pixels: (h, w, 3) uint8, RGB.
+        pixels: RGB, with a fourth channel or without.
         image_format: jpg with 4:2:0 subsampling, png, or lossy webp.
         quality: 1 to 100, without a meaning for png.
 
@@ -34,8 +34,9 @@ def encode_pixels(pixels: Pixels, image_format: TargetFormat, quality: int) -> b
         raise _encode_failure(width, height, image_format)
     try:
         if image_format == "jpg":
-            data = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420")
-            return bytes(data)
+            colours = "RGBX" if pixels.shape[2] == 4 else "RGB"
+            whole = np.ascontiguousarray(pixels)
+            return bytes(simplejpeg.encode_jpeg(whole, quality=quality, colorspace=colours, colorsubsampling="420"))
         return _encode_with_opencv(pixels, image_format, quality)
     except (ValueError, cv2.error) as error:
         if isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem:
@@ -49,7 +50,7 @@ def _encode_failure(width: int, height: int, image_format: str) -> ImageFailure:
 
 def _encode_with_opencv(pixels: Pixels, image_format: TargetFormat, quality: int) -> bytes:
     options = {"png": [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL], "webp": [cv2.IMWRITE_WEBP_QUALITY, quality]}
-    done, data = cv2.imencode(f".{image_format}", pixels[..., ::-1], options[image_format])
+    done, data = cv2.imencode(f".{image_format}", pixels[..., 2::-1], options[image_format])
     if not done:
         raise ValueError("OpenCV refused")
     return data.tobytes()

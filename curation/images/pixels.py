@@ -18,7 +18,7 @@ from curation.images.pillow_files import load_picture, open_picture
 from curation.images.png_file import bare_png
 
 Pixels = NDArray[np.uint8]
-"""(h, w, 3) uint8, RGB."""
+"""(h, w, 3) uint8, RGB; or (h, w, 4), whose last channel has no meaning, and which resizing need not copy."""
 
 _16_TO_8 = 1.0 / 257.0
 _BAND_PIXELS = 1 << 18
@@ -27,7 +27,9 @@ _FAST_EIGHTHS = (1, 2, 4)
 _HARMLESS = ("Invalid SOS parameters", "unknown JFIF revision", "Unknown Adobe color transform")
 
 
-def decode_pixels(body: bytes, header: ImageHeader, least_size: tuple[int, int] | None = None) -> Pixels:
+def decode_pixels(
+    body: bytes, header: ImageHeader, least_size: tuple[int, int] | None = None, *, spare_channel: bool = False
+) -> Pixels:
     """Decodes an image as it is stored: its orientation is not yet applied.
 
     Transparency is composited on white, of an animation the first frame is taken, 16 bits are
@@ -38,21 +40,22 @@ def decode_pixels(body: bytes, header: ImageHeader, least_size: tuple[int, int] 
         header: Its header.
         least_size: Width and height that suffice: a JPEG is decoded at an eighth, a quarter or a half of
             its size if that is not below, which costs a fraction of the time.
+        spare_channel: Four channels may be returned.
 
     Raises:
         ImageFailure: The file is truncated or damaged.
     """
     if header.format == "jpg":
-        return _decode_jpeg(body, header, least_size)
+        return _decode_jpeg(body, header, least_size, "RGBX" if spare_channel else "RGB")
     pixels = _decode_deep_png(body) if header.format == "png" and header.deep else _decode_with_pillow(body, header)
     if pixels.shape[:2] != (header.height, header.width):
         raise corrupt("the pixels are not as many as the header says")
     return pixels
 
 
-def _decode_jpeg(body: bytes, header: ImageHeader, least_size: tuple[int, int] | None) -> Pixels:
+def _decode_jpeg(body: bytes, header: ImageHeader, least_size: tuple[int, int] | None, colours: str) -> Pixels:
     least_width, least_height = _fast_size(header, least_size) if least_size else (0, 0)
-    colours = "CMYK" if header.channels == 4 else "RGB"
+    colours = "CMYK" if header.channels == 4 else colours
     pixels = _run_jpeg_decoder(body, colours, least_width, least_height)
     return _rgb_of_cmyk(pixels) if header.channels == 4 else pixels
 

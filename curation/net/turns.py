@@ -293,11 +293,15 @@ class HostTurn:
         """Takes a place behind a gate, unless the turn is no longer good by then: False, and none is taken."""
         queue, clock = self._turns._queues[self._host], asyncio.get_running_loop().time
         latest = self._until + queue.late_s
-        try:
-            async with asyncio.timeout_at(latest if gate.locked() else None):
-                await gate.acquire()
-        except TimeoutError:
-            return False
+        if not gate.locked():
+            # Taken at once: nearly always, so that a timeout would cost a request more than it is worth.
+            await gate.acquire()
+        else:
+            try:
+                async with asyncio.timeout_at(latest):
+                    await gate.acquire()
+            except TimeoutError:
+                return False
         if clock() <= latest and queue.rested == self._rested:
             return True
         gate.release()

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.marks import Mark, failed, rejected, with_marks
+from curation.contracts.pieces import uncopied, with_columns
 from curation.contracts.resources import Resources
 from curation.contracts.stage import Stage, StageSpec
 from curation.images.decoder_pool import DecoderPool
@@ -38,6 +39,7 @@ _ADDS = (
     "decode_s",
 )
 _SCHEMA = schema_of(*_ADDS)
+_TYPES = _SCHEMA.types
 _MAX_PIXELS = 89_000_000
 """Above, Pillow warns of decompression bombs, and twice that, refuses."""
 
@@ -122,9 +124,12 @@ class DecodeImages(Stage):
         """Decodes the bodies of a table."""
         assert self._pool is not None, "setup() was not called"
         rows = self._pool.decode([memoryview(value.as_buffer()) for value in table["body"]])
-        for field, values in zip(_SCHEMA, _columns_of(rows, self._settings.format), strict=True):
-            table = table.append_column(field, pa.array(values, field.type))
-        return with_marks(table, [row.refusal and _mark_of(row.refusal) for row in rows])
+        # Referred to where they lie: images are copied once more, into the file of the part.
+        images = uncopied([row.image for row in rows])
+        scalars = zip(_TYPES[1:], _columns_of(rows, self._settings.format), strict=True)
+        columns = [images, *(pa.array(values, kind) for kind, values in scalars)]
+        decoded = with_columns(table, list(_SCHEMA), columns)
+        return with_marks(decoded, [row.refusal and _mark_of(row.refusal) for row in rows])
 
 
 def _mark_of(refusal: Refusal) -> Mark:
@@ -134,9 +139,9 @@ def _mark_of(refusal: Refusal) -> Mark:
 
 
 def _columns_of(rows: list[Delivery], target: str) -> Iterator[list[object]]:
+    """All but the images."""
     sizes = [row.size or (None, None) for row in rows]
     originals = [row.original_size or (None, None) for row in rows]
-    yield [row.image for row in rows]
     yield [None if row.image is None else target for row in rows]
     yield [None if row.image is None else len(row.image) for row in rows]
     yield [width for width, _ in sizes]

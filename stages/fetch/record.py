@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from struct import pack
 from typing import Any
 
 import pyarrow as pa
 
 from curation.contracts.marks import Mark, failed, unchanged, with_marks
+from curation.contracts.pieces import uncopied, with_columns
 from curation.contracts.stage import earlier_values
 from curation.net.fetched import Fetched, Validators
 from schemas.columns import schema_of
@@ -35,7 +35,6 @@ _VALUES: dict[str, Callable[[Fetched], Any]] = {
 }
 ADDS = ("body", "sha256", *_VALUES)
 _SCHEMA = schema_of(*ADDS)
-_BODY = _SCHEMA.field("body").type
 
 Wanted = tuple[str | None, Validators | None]
 
@@ -106,18 +105,6 @@ def _table_of(
         **{name: [value(item) for item in results] for name, value in _VALUES.items()},
     }
     arrays = [
-        _uncopied(bodies) if field.name == "body" else pa.array(values[field.name], field.type) for field in _SCHEMA
+        uncopied(bodies) if field.name == "body" else pa.array(values[field.name], field.type) for field in _SCHEMA
     ]
-    fields = [*rows.schema, *_SCHEMA]
-    return with_marks(pa.table([*rows.columns, *arrays], schema=pa.schema(fields)), marks)
-
-
-def _uncopied(bodies: Sequence[bytes | None]) -> pa.ChunkedArray:
-    """The bodies as a column that refers to them, a chunk for each: they are most of what is moved, and soon gone."""
-    chunks = [
-        pa.nulls(1, _BODY)
-        if body is None
-        else pa.Array.from_buffers(_BODY, 1, [None, pa.py_buffer(pack("=qq", 0, len(body))), pa.py_buffer(body)])
-        for body in bodies
-    ]
-    return pa.chunked_array(chunks, _BODY)
+    return with_marks(with_columns(rows, list(_SCHEMA), arrays), marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Worker:
         except Exception as error:
             logger.warning("%s cannot be set up", operator.name, exc_info=True)
             raise CurationError(f"{operator.name}: {mask(f'{type(error).__name__}: {error}')}") from None
+        # What is there by now stays. Every full collection would walk over all of it.
+        gc.freeze()
         self._times.wait()
 
     @ray.method(num_returns=2)

@@ -20,6 +20,12 @@ def test_picture_comes_back_when_it_is_encoded(name: TargetFormat, tolerance: fl
     assert encode_pixels(PICTURE.copy(), name, 95) == body
 
 
+@pytest.mark.parametrize("name", ["jpg", "png", "webp"])
+def test_a_fourth_channel_changes_nothing_when_a_picture_is_encoded(name: TargetFormat):
+    four = np.dstack([PICTURE, np.full(PICTURE.shape[:2], 7, np.uint8)])
+    assert encode_pixels(four, name, 95) == encode_pixels(PICTURE, name, 95)
+
+
 @pytest.mark.parametrize(("name", "side"), [("webp", 16_384), ("jpg", 65_536)])
 def test_encoding_fails_with_a_reason_when_a_side_is_too_long(name: TargetFormat, side: int):
     with pytest.raises(ImageFailure) as failure:

@@ -50,6 +50,14 @@ def test_jpeg_is_decoded_smaller_when_that_suffices():
     assert _error(_decode(body, (160, 120)), gradient(160, 120)) < 2
 
 
+def test_colours_are_the_same_when_a_jpeg_is_decoded_with_a_spare_channel():
+    body = saved(gradient(640, 480), "jpg", quality=95)
+    header = read_header(body)
+    four = decode_pixels(body, header, (150, 100), spare_channel=True)
+    assert four.shape == (120, 160, 4)
+    assert np.array_equal(four[..., :3], decode_pixels(body, header, (150, 100)))
+
+
 @pytest.mark.parametrize("model", ["CMYK", "YCCK"])
 def test_cmyk_is_converted_when_a_jpeg_has_four_channels(model: str):
     inks = Image.fromarray(PICTURE).convert("CMYK")
