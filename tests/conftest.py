@@ -56,10 +56,11 @@ def s3_server():
 
 @pytest.fixture(scope="session")
 def one_language_model():
-    """The model that tells languages is loaded once: the runs of this process would take a second to load their own."""
-    from stages.text import rules
+    """The model that tells languages is loaded once: each run in this process would take a second to load its own."""
+    from stages.text import prose, rules
 
-    with mock.patch.object(rules, "LanguageModel", functools.cache(rules.LanguageModel)):
+    cached = functools.cache(rules.LanguageModel)
+    with mock.patch.object(rules, "LanguageModel", cached), mock.patch.object(prose, "LanguageModel", cached):
         yield
 
 
