@@ -32,7 +32,7 @@ def run_as_job(
     def carry_out() -> int:
         if TICKET in os.environ:
             # Importing Ray takes a second that others need not wait for.
-            from curation.runtime.secrets import redeem_ticket
+            from curation.runtime.on_ray.secrets import redeem_ticket
 
             redeem_ticket()
         return command(args)

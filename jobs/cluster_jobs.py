@@ -13,7 +13,7 @@ from jobs.exit_codes import ExitCode
 from jobs.inspect import output_console, write_json
 
 if TYPE_CHECKING:
-    from curation.runtime.job_server import Job, JobServer
+    from curation.runtime.on_ray.job_server import Job, JobServer
 
 _FROM_ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
 _KILLED = 128
@@ -55,7 +55,7 @@ def add_address_argument(parser: argparse.ArgumentParser) -> None:
 def job_server(address: str | None) -> JobServer:
     """The job server at the address, or at the default one."""
     # Importing Ray takes a second that a wrong command need not wait for.
-    from curation.runtime.job_server import DEFAULT_ADDRESS, JobServer
+    from curation.runtime.on_ray.job_server import DEFAULT_ADDRESS, JobServer
 
     return JobServer(address or os.environ.get(_FROM_ENVIRONMENT) or DEFAULT_ADDRESS)
 
@@ -136,7 +136,7 @@ def logs_command(args: argparse.Namespace) -> int:
 
 def stop_command(args: argparse.Namespace) -> int:
     """`curation jobs stop`."""
-    from curation.runtime.job_server import GRACE_S
+    from curation.runtime.on_ray.job_server import GRACE_S
 
     server = job_server(args.address)
     was_running = server.stop(args.job)

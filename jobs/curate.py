@@ -258,8 +258,8 @@ def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner
     if where.metrics_port is not None and (where.address or os.environ.get("RAY_ADDRESS")):
         raise RecipeError("--metrics-port: a cluster that is joined has its own (ray start --metrics-export-port)")
     # Importing Ray takes a second that a wrong recipe need not wait for.
-    from curation.runtime.ray_meter import RayMeter
-    from curation.runtime.ray_runner import RayRunner
+    from curation.runtime.on_ray.meter import RayMeter
+    from curation.runtime.on_ray.runner import RayRunner
 
     meter = RayMeter() if recipe.run.metrics else None
     runner = RayRunner(

@@ -74,7 +74,7 @@ def _nodes(args: argparse.Namespace) -> Sequence[Node]:
     if args.address is None:
         memory = math.inf if args.memory is None else float(args.memory)
         return [Node(str(number), ClusterResources(args.cpus, args.gpus, memory)) for number in range(args.nodes)]
-    from curation.runtime.ray_runner import RayRunner
+    from curation.runtime.on_ray.runner import RayRunner
 
     runner = RayRunner(address=args.address)
     try:

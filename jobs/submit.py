@@ -34,7 +34,7 @@ from jobs.project_package import checkout, named_files, project_files, recipe_pl
 from stages.catalogue import CATALOGUE
 
 if TYPE_CHECKING:
-    from curation.runtime.job_server import JobServer
+    from curation.runtime.on_ray.job_server import JobServer
 
 
 @dataclass(frozen=True)

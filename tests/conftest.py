@@ -11,10 +11,9 @@ settings.register_profile("repository", deadline=None, derandomize=True)
 settings.load_profile("repository")
 
 STARTS_RAY = (
-    "tests/curation/runtime/test_ray_runner.py",
-    "tests/curation/runtime/test_ray_partitions.py",
-    "tests/curation/runtime/test_ray_shared.py",
-    "tests/curation/runtime/test_tries.py",
+    "tests/curation/runtime/on_ray/test_runner.py",
+    "tests/curation/runtime/on_ray/test_partitions.py",
+    "tests/curation/runtime/on_ray/test_shared.py",
     "tests/s3/test_run_on_ceph.py",
     *(
         f"tests/faults/test_{name}.py"

@@ -19,18 +19,13 @@ class Node:
 
     Attributes:
         carries: Its custom resources.
+        store_bytes: What its part of Ray's object store holds.
     """
 
     node_id: str
     resources: ClusterResources
     carries: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """How many workers one operator has."""
-
-    workers: int
+    store_bytes: float = 0.0
 
 
 def place_pools(
@@ -39,8 +34,8 @@ def place_pools(
     units: int,
     max_workers: int | None = None,
     unit_seconds: Sequence[float | None] | None = None,
-) -> list[Placed]:
-    """Workers for each operator, in their order.
+) -> list[int]:
+    """How many workers each operator has, in their order.
 
     Nodes that carry a resource by which an operator of the phase is placed are for the operators placed there alone;
     the other operators share the other nodes. Were they let onto these nodes, they could take the processors that were
@@ -54,12 +49,12 @@ def place_pools(
     """
     used = _used(needs)
     _check(needs, used, nodes)
-    pools: list[Placed | None] = [None] * len(needs)
+    workers = [0] * len(needs)
     for placement in (*sorted(used), None):
         there = [index for index, (_, need) in enumerate(needs) if need.placement == placement]
         if not there:
             continue
-        have = [node for node in nodes if (placement in node.carries if placement else not node.carries & used)]
+        have = meant_for(needs, there[0], nodes)
         try:
             costs = [unit_seconds[index] for index in there] if unit_seconds else None
             sizes = size_pools(
@@ -75,8 +70,14 @@ def place_pools(
                 raise
             raise PlanError(f"{_told(placement, used, len(have))}: {error}") from error
         for index, size in zip(there, sizes, strict=True):
-            pools[index] = Placed(size)
-    return [pool for pool in pools if pool is not None]
+            workers[index] = size
+    return workers
+
+
+def meant_for(needs: Sequence[tuple[str, Resources]], index: int, nodes: Sequence[Node]) -> list[Node]:
+    """Those of the nodes that workers of one operator of a phase may take."""
+    placement, used = needs[index][1].placement, _used(needs)
+    return [node for node in nodes if (placement in node.carries if placement else not node.carries & used)]
 
 
 def avoided(needs: Sequence[tuple[str, Resources]], index: int, nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -152,8 +152,8 @@ def _phase_pools(phase: Phase, asked: _Asked) -> PhasePools:
     except PlanError as error:
         return PhasePools(phase.name, misfit=str(error))
     pools = tuple(
-        Pool(name, place.workers, need, seconds, all(cost.origin == "measured" for cost in costs_of.values()))
-        for (name, need), place, seconds, costs_of in zip(needs, placed, spent, known, strict=True)
+        Pool(name, workers, need, seconds, all(cost.origin == "measured" for cost in costs_of.values()))
+        for (name, need), workers, seconds, costs_of in zip(needs, placed, spent, known, strict=True)
     )
     paces = [pool.rows_per_s(part_rows) for pool in pools]
     pace = min((each for each in paces if each is not None), default=None) if None not in paces else None

@@ -1,1 +1,1 @@
-"""The runners: in this process, or on Ray. The only place that imports Ray."""
+"""The runners: in this process, or on Ray."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 Places = npt.NDArray[np.int32]
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 _SEED = 20_011
 _LEAST_PIECE = 1 << 20
 """Fewer values are sorted before another thread has begun."""
 _CACHED = 1 << 16
-"""Values that are compared at a time."""
+"""Values that are hashed or compared at a time."""
 
 
 def hashed(values: pl.Expr) -> pl.Expr:
@@ -65,20 +69,34 @@ def first_of_equals(values: pl.Series) -> Places:
 def _placed_hashes(values: pl.Series) -> tuple[npt.NDArray[np.uint64], np.uint64]:
     """Sorted: the upper bits of the hash of each value that is not null, above its place; and the bits of a place."""
     bits = np.uint64(max(len(values) - 1, 1).bit_length())
-    placed = _placed(values.hash(_SEED), bits)
+    placed = _placed(values, bits, _hashes)
     if values.null_count():
         placed = placed[values.is_not_null().to_numpy()]
     _sort(placed)
     return placed, bits
 
 
+def _hashes(values: pl.Series) -> npt.NDArray[np.uint64]:
+    return values.hash(_SEED).to_numpy()
+
+
 def _like_the_one_before(placed: npt.NDArray[np.uint64], bits: np.uint64) -> npt.NDArray[np.int64]:
     """Where the upper bits are those of the one before. A piece at a time, which stays in the processor's cache."""
-    found = [np.zeros(0, np.int64)]
-    for start in range(1, len(placed), _CACHED):
+
+    def found(start: int) -> npt.NDArray[np.int64]:
         piece = placed[start - 1 : start + _CACHED]
-        found.append(np.flatnonzero((piece[1:] ^ piece[:-1]) >> bits == 0) + start)
-    return np.concatenate(found)
+        return np.flatnonzero((piece[1:] ^ piece[:-1]) >> bits == 0) + start
+
+    places = _of_each(found, range(1, len(placed), _CACHED), len(placed))
+    return np.concatenate([np.zeros(0, np.int64), *places])
+
+
+def _of_each(function: Callable[[Piece], Result], pieces: Iterable[Piece], values: int) -> list[Result]:
+    """What a function returns for each piece, in their order: on all processors, if the pieces have many values."""
+    if values < _LEAST_PIECE:
+        return [function(piece) for piece in pieces]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        return list(threads.map(function, pieces))
 
 
 def _sort(values: npt.NDArray[np.uint64]) -> None:
@@ -106,7 +124,7 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.drop_nulls("value")
     values = frame["value"]
     bits = np.uint64(max(len(values) - 1, 1).bit_length())
-    placed = _placed(values, bits)
+    placed = _placed(values, bits, pl.Series.to_numpy)
     _sort(placed)
     places = _of_equal_neighbours(placed, bits)
     del placed
@@ -121,19 +139,36 @@ def rows_that_share(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"row": of[kept]}, {"row": pl.Int64})
 
 
-def _placed(hashes: pl.Series, bits: np.uint64) -> npt.NDArray[np.uint64]:
-    """(n,) uint64: the upper bits of each hash, its place below them. No more is held than that."""
-    placed = np.empty(len(hashes), np.uint64)
-    start = 0
-    for chunk in hashes.get_chunks():
-        stop = start + len(chunk)
-        np.right_shift(chunk.to_numpy(), bits, out=placed[start:stop])
-        start = stop
-    placed <<= bits
-    for start in range(0, len(placed), _LEAST_PIECE):
-        piece = placed[start : start + _LEAST_PIECE]
-        piece |= np.arange(start, start + len(piece), dtype=np.uint64)
+def _placed(
+    values: pl.Series, bits: np.uint64, hashes: Callable[[pl.Series], npt.NDArray[np.uint64]]
+) -> npt.NDArray[np.uint64]:
+    """(n,) uint64: the upper bits of each hash, its place below them. No more is held than that.
+
+    Args:
+        values: (n,).
+        bits: Of a place.
+        hashes: Of some values: (m,) uint64.
+    """
+    placed = np.empty(len(values), np.uint64)
+    upper = ~((np.uint64(1) << bits) - np.uint64(1))
+
+    def place(piece: tuple[int, pl.Series]) -> None:
+        start, some = piece
+        own = placed[start : start + len(some)]
+        np.bitwise_and(hashes(some), upper, out=own)
+        own |= np.arange(start, start + len(some), dtype=np.uint64)
+
+    _of_each(place, _pieces(values), len(values))
     return placed
+
+
+def _pieces(values: pl.Series) -> Iterator[tuple[int, pl.Series]]:
+    """Yields values some at a time, each piece with its place."""
+    begin = 0
+    for chunk in values.get_chunks():
+        for start in range(0, len(chunk), _CACHED):
+            yield begin + start, chunk[start : start + _CACHED]
+        begin += len(chunk)
 
 
 def _of_equal_neighbours(placed: npt.NDArray[np.uint64], bits: np.uint64) -> npt.NDArray[np.int64]:

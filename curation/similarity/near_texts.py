@@ -87,11 +87,15 @@ def _band_keys(shingles: Shingles, per_band: int, bands: int, seed: int) -> npt.
     def fill(start: int) -> None:
         begins = shingles.starts[start : start + _CHUNK + 1]
         laid, order, shapes = _by_size(shingles.hashes[begins[0] : begins[-1]], begins - begins[0])
+        hashed = np.empty_like(laid)
         for band in range(bands):
             key = np.zeros(len(order), np.uint64)
             for factor, offset in zip(factors[band], added[band], strict=True):
-                # Multiply-add-shift: the upper half of the product is what is mixed well.
-                key = (key ^ _minima((laid * factor + offset) >> np.uint64(32), shapes)) * _MIX
+                np.multiply(laid, factor, out=hashed)
+                hashed += offset
+                # Multiply-add-shift: the upper half of the product is what is mixed well. The least product has the
+                # least upper half.
+                key = (key ^ (_minima(hashed, shapes) >> np.uint64(32))) * _MIX
                 key ^= key >> np.uint64(31)
             keys[band, start + order] = (key >> np.uint64(32)).astype(np.uint32)
 

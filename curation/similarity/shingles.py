@@ -19,6 +19,7 @@ _HASH_BITS = np.uint64(48)
 """Of a hash of a shingle: below the number of one of 2^16 texts, it fits 64 bits. Two texts of a hundred shingles each
 have one in common by mistake once in 10^10 pairs."""
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE = np.uint64(pow(int(_FACTOR), -1, 2**64))
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SPACE = 0x20
 
@@ -55,6 +56,10 @@ class Shingles:
         """(n,) int64: different shingles of each text."""
         return np.diff(self.starts)
 
+    def sizes_of(self, texts: Places) -> Counts:
+        """(m,) int64: different shingles of some texts. Nothing is done for the others."""
+        return self.starts[texts + 1] - self.starts[texts]
+
 
 def shingles_of(texts: pl.Series, length: int) -> Shingles:
     """The shingles of texts. Beside the result, memory holds what a few texts take.
@@ -90,20 +95,22 @@ def _sets(texts: pl.Series, sizes: Counts, length: int) -> tuple[Words, Counts]:
         sizes: (n,) int64, their words.
         length: Words of a shingle.
     """
-    words = _word_hashes(texts)
-    ends = np.cumsum(sizes)
-    counts = np.maximum(sizes - length + 1, 1)
-    owner = np.repeat(np.arange(len(sizes)), counts)
-    begin = (ends - sizes)[owner] + np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    stop = ends[owner]
-    combined = np.zeros(len(owner), np.uint64)
+    combined = _word_hashes(texts)
+    words = combined.copy()
+    owner = np.repeat(np.arange(len(sizes), dtype=np.uint64), sizes)
+    # A shingle begins at every word that enough of the same text follow, and at the first one in any case.
+    begins = np.zeros(len(owner), bool)
+    followed = max(len(owner) - length + 1, 0)
+    begins[:followed] = owner[len(owner) - followed :] == owner[:followed]
+    begins[np.cumsum(sizes) - sizes] = True
     with np.errstate(over="ignore"):
-        for step in range(length):
-            inside = begin + step < stop
-            word = words[np.minimum(begin + step, len(words) - 1)]
-            combined = np.where(inside, (combined ^ (combined >> np.uint64(29))) * _FACTOR + word, combined)
+        for step in range(1, min(length, len(owner))):
+            earlier = combined[:-step]
+            longer = (earlier ^ (earlier >> np.uint64(29))) * _FACTOR + words[step:]
+            np.copyto(earlier, longer, where=owner[step:] == owner[:-step])
+        combined, owner = combined[begins], owner[begins]
         combined = (combined ^ (combined >> np.uint64(32))) * _MIX
-    packed = owner.astype(np.uint64) << _HASH_BITS | combined >> (np.uint64(64) - _HASH_BITS)
+    packed = owner << _HASH_BITS | combined >> (np.uint64(64) - _HASH_BITS)
     packed.sort()
     packed = packed[np.concatenate([[True], packed[1:] != packed[:-1]])]
     different = np.bincount((packed >> _HASH_BITS).astype(np.int64), minlength=len(sizes))
@@ -116,34 +123,40 @@ def _word_hashes(texts: pl.Series) -> Words:
     places, held = array.buffers()[1:]
     bounds = np.frombuffer(places, np.int64, len(array) + 1, 8 * array.offset)
     data = np.frombuffer(held, np.uint8)[bounds[0] : bounds[-1]]
-    begins = np.sort(np.concatenate([bounds[:-1] - bounds[0], np.flatnonzero(data == _SPACE) + 1]))
+    first = np.zeros(len(data), bool)
+    np.equal(data[:-1], _SPACE, out=first[1:])
+    first[bounds[:-1] - bounds[0]] = True
+    begins = np.flatnonzero(first)
     lengths = np.diff(begins, append=len(data))
     with np.errstate(over="ignore"):
-        powers = np.cumprod(np.full(int(lengths.max()), _FACTOR))
-        inside = np.arange(len(data)) - np.repeat(begins, lengths)
-        sums = np.add.reduceat(_LETTERS[data] * powers[inside], begins)
+        # By powers for the places among all bytes, which are read in order, and then back to places in the word.
+        powers = np.cumprod(np.full(len(data), _FACTOR))
+        powers *= _LETTERS[data]
+        sums = np.add.reduceat(powers, begins)
+        back = np.cumprod(np.full(int(lengths.max()), _INVERSE))
+        sums[1:] *= np.cumprod(back[lengths[:-1] - 1])
         return np.asarray((sums ^ (sums >> np.uint64(32))) * _MIX, np.uint64)
 
 
 def jaccard(shingles: Shingles, left: Places, right: Places) -> npt.NDArray[np.float32]:
     """Of each pair of texts, the share of their shingles that both have: (m,) float32, 0 to 1."""
-    sizes = shingles.sizes
     result = np.empty(len(left), np.float32)
     for start in range(0, len(left), _TEXTS):
         some = slice(start, start + _TEXTS)
-        for block in _blocks(sizes[left[some]] + sizes[right[some]], _BLOCK):
+        sizes = shingles.sizes_of(left[some]) + shingles.sizes_of(right[some])
+        for block in _blocks(sizes, _BLOCK):
             inside = slice(start + block.start, start + block.stop)
             both = [_of_pairs(shingles, side[inside]) for side in (left, right)]
             packed = np.sort(np.concatenate(both))
             shared = packed[1:][packed[1:] == packed[:-1]] >> _HASH_BITS
             common = np.bincount(shared.astype(np.int64), minlength=len(left[inside]))
-            result[inside] = common / (sizes[left[inside]] + sizes[right[inside]] - common)
+            result[inside] = common / (sizes[block] - common)
     return result
 
 
 def _of_pairs(shingles: Shingles, texts: Places) -> Words:
     """The hashes of all shingles of the texts, each behind the place of its text."""
-    sizes = shingles.sizes[texts]
+    sizes = shingles.sizes_of(texts)
     owner = np.repeat(np.arange(len(texts)), sizes)
     offsets = np.repeat(shingles.starts[texts] - (np.cumsum(sizes) - sizes), sizes)
     return owner.astype(np.uint64) << _HASH_BITS | shingles.hashes[offsets + np.arange(len(owner))]

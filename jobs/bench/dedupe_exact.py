@@ -125,7 +125,7 @@ def _decide(folder: str, rows: int, partitions: int) -> dict[str, Any]:
         verdicts = decide_on_groups(exchange, frame, LocalPartitions(1, Store("."))).collect(engine="streaming")
     else:
         # Ray takes seconds to import, and it starts before the clock is read.
-        from curation.runtime.ray_runner import RayRunner
+        from curation.runtime.on_ray.runner import RayRunner
 
         runner = RayRunner()
         cut = runner.partitions(partitions, Store(folder).child("workspace"))

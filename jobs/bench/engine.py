@@ -147,10 +147,10 @@ def _pipeline(urls: Sequence[str], part_rows: int, out: Path, rounds: int) -> di
         for form in ("ray", "bare") if number % 2 == 0 else ("bare", "ray"):
             shutil.rmtree(out / "run", ignore_errors=True)
             if form == "ray":
-                _curate(recipe, out)
+                _together([_curate_command(recipe, out)], out, "curate.log")
                 ends = _ends(out / "run", "pool/*/commits-*/*.json")
             else:
-                _bare(recipe, out)
+                _together([_bare_command(recipe, out, number) for number in range(_PROCESSES)], out, "bare.log")
                 ends = _ends(out / "run", "*.parquet")
             rates[form] = steady_rate(ends, _PROCESSES) * part_rows
         told.append(rates)
@@ -181,26 +181,29 @@ def _ends(folder: Path, pattern: str) -> list[float]:
 
 def _curate(recipe: Path, out: Path) -> Cost:
     shutil.rmtree(out / "run", ignore_errors=True)
-    return _cost([sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out / "run")], out, "curate.log")
+    return _cost(_curate_command(recipe, out), out, "curate.log")
 
 
-def _bare(recipe: Path, out: Path) -> None:
-    with (out / "bare.log").open("wb") as log:
-        loops = [
-            subprocess.Popen(  # noqa: S603 - the benchmark's own command
-                [
-                    *[sys.executable, "-m", "jobs.bench.bare_loop", str(recipe), str(out / "run")],
-                    *["--process", str(number), "--processes", str(_PROCESSES)],
-                ],
-                cwd=_workplace(out),
-                env={**os.environ, **_environment()},
-                stdout=log,
-                stderr=log,
+def _curate_command(recipe: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "jobs.curate", str(recipe), "--out", str(out / "run")]
+
+
+def _bare_command(recipe: Path, out: Path, number: int) -> list[str]:
+    module = [sys.executable, "-m", "jobs.bench.bare_loop", str(recipe), str(out / "run")]
+    return [*module, "--process", str(number), "--processes", str(_PROCESSES)]
+
+
+def _together(commands: Sequence[Sequence[str]], out: Path, log: str) -> None:
+    """Runs commands at once. Nobody looks at what they cost: that would take its share of the processors."""
+    with (out / log).open("wb") as file:
+        running = [
+            subprocess.Popen(  # noqa: S603 - the benchmark's own commands
+                command, cwd=_workplace(out), env={**os.environ, **_environment()}, stdout=file, stderr=file
             )
-            for number in range(_PROCESSES)
+            for command in commands
         ]
-        if any([loop.wait() for loop in loops]):
-            raise RuntimeError(f"the bare loop failed: see {out / 'bare.log'}")
+        if any([process.wait() for process in running]):
+            raise RuntimeError(f"{' '.join(commands[0][1:3])} failed: see {out / log}")
 
 
 def _cost(command: Sequence[str], out: Path, log: str, environment: Mapping[str, str] | None = None) -> Cost:

@@ -15,7 +15,7 @@ from curation.engine.metrics import MetricsStream
 from curation.engine.run import Run
 from curation.plan.phases import make_plan
 from curation.recipe.load import parse_recipe
-from curation.runtime.ray_runner import RayRunner
+from curation.runtime.on_ray.runner import RayRunner
 from curation.storage.store import Store
 from jobs.bench.no_op_steps import CATALOGUE
 from schemas.records import UnitReport

@@ -72,7 +72,7 @@ def _join_or_start_ray() -> None:
     """Ray Train by itself would start a Ray that listens on every interface, or join one that it finds."""
     import ray
 
-    from curation.runtime.ray_start import join_or_start_ray
+    from curation.runtime.on_ray.start import join_or_start_ray
 
     if not ray.is_initialized():
         join_or_start_ray(None, log_to_driver=True)
@@ -90,7 +90,7 @@ def _fit(trainer: Any, out: Path) -> TrainResult:
 def _lender(secrets: Sequence[str]) -> Any:
     if not secrets:
         return None
-    from curation.runtime.secrets import lend
+    from curation.runtime.on_ray.secrets import lend
 
     return lend(secrets)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field, model_validator
 
 from curation.contracts.config import StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
-from curation.text.words import words
+from curation.text.interned_words import InternedWords, interned_words, rarest_words
+from curation.text.word_pairs import Tokens, last_of_most_frequent, pair_counts, rarest_tokens
 
 
 class RareTokensConfig(StepConfig):
@@ -39,8 +42,8 @@ class RareTokensConfig(StepConfig):
 class RareTokens(Exchange):
     """Rejects every row whose text has a rare word, and names the rarest. A text without words has none.
 
-    The counts of all different tokens are held in memory, some 50 bytes for each: of words, and with `most_frequent` of
-    pairs as well.
+    Held in memory are one copy of each different word and four bytes for every word of every text, twice as many with
+    `most_frequent`; nothing for each pair.
     """
 
     Config = RareTokensConfig
@@ -52,61 +55,50 @@ class RareTokens(Exchange):
         return ExchangeSpec("rare_tokens", 1, ("text",), ("text_rarest_count",))
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Counts all tokens, then looks for the rarest of each text: the tokens of all rows are never held at once."""
-        ranked = self._ranked(frame)
-        judged = _rarest_word(frame, ranked)
+        """Counts all words, and pairs if they matter, then looks for the rarest of each text."""
+        rows, texts = interned_words(frame)
+        rarest = rarest_words(texts)
+        count = np.append(texts.counts, 0)[rarest]
+        judged = {"row": rows, "word": _numbers(rarest), "count": pl.Series(count).set(pl.Series(rarest < 0), None)}
+        if self.config.most_frequent is not None:
+            worst = self._outside(texts, Tokens(count, rarest, np.full(len(rarest), -1, np.int64)))
+            judged |= {name: _numbers(getattr(worst, name)) for name in ("first", "second")}
+            judged["worst_count"] = pl.Series(worst.count)
+        words = texts.words
+        del texts
+        return self._told(pl.LazyFrame(judged), words)
+
+    def _outside(self, texts: InternedWords, rarest: Tokens) -> Tokens:
+        """Of each text the rarest token that is judged, where it is not among the most frequent; elsewhere none."""
+        pairs = pair_counts(texts)
+        last = last_of_most_frequent(texts, pairs, self.config.most_frequent or 1)
+        judged = rarest
+        if self.config.judge == "words_and_pairs":
+            judged = rarest_tokens(texts, pairs, rarest.first)
+        outside = last.is_before(judged) if last else np.zeros(len(judged.first), bool)
+        return Tokens(judged.count, np.where(outside, judged.first, -1), np.where(outside, judged.second, -1))
+
+    def _told(self, judged: pl.LazyFrame, words: pl.Series) -> pl.LazyFrame:
+        """The verdicts. Words are put in the place of their numbers some rows at a time."""
+
+        def named(column: str) -> pl.Expr:
+            return pl.col(column).map_batches(words.gather, pl.String, is_elementwise=True)
+
         most, least = self.config.most_frequent, self.config.min_count
         reason, detail = pl.lit(None, pl.String), pl.lit(None, pl.String)
         if most is not None:
-            outside = pl.col("rank") >= most
+            outside = pl.col("first").is_not_null()
             reason = pl.when(outside).then(pl.lit("most_frequent")).otherwise(reason)
-            named = pl.format(f"{{}}: {{}}, not among the {most} most frequent", "worst", "worst_count")
-            detail = pl.when(outside).then(named).otherwise(detail)
-            if self.config.judge == "words_and_pairs":
-                worst = _rarest_token(frame, ranked.filter(pl.col("rank") >= most))
-                judged = judged.drop("rank").join(worst, on="row", how="left")
-            else:
-                judged = judged.with_columns(worst="token", worst_count="count")
+            worst = pl.concat_str(named("first"), named("second"), separator=" ", ignore_nulls=True)
+            told = pl.format(f"{{}}: {{}}, not among the {most} most frequent", worst, "worst_count")
+            detail = pl.when(outside).then(told).otherwise(detail)
         if least is not None:
             rare = pl.col("count") < least
             reason = pl.when(rare).then(pl.lit("min_count")).otherwise(reason)
-            detail = pl.when(rare).then(pl.format(f"{{}}: {{}} < {least}", "token", "count")).otherwise(detail)
-        return judged.select("row", reason=reason, detail=detail, text_rarest_count=pl.col("count").cast(pl.Int64))
-
-    def _ranked(self, frame: pl.LazyFrame) -> pl.DataFrame:
-        """Every token with its count, and its rank from 0 for the most frequent."""
-        pairs = self.config.most_frequent is not None
-        counts = _tokens(frame, pairs).group_by("token").agg(count=pl.len()).collect(engine="streaming")
-        return counts.sort(["count", "token"], descending=[True, False]).with_row_index("rank")
+            detail = pl.when(rare).then(pl.format(f"{{}}: {{}} < {least}", named("word"), "count")).otherwise(detail)
+        return judged.select("row", reason=reason, detail=detail, text_rarest_count="count")
 
 
-def _tokens(frame: pl.LazyFrame, pairs: bool) -> pl.LazyFrame:
-    """One line for each occurrence of a token: `row` and `token`."""
-    listed = frame.select("row", token=words(pl.col("text")))
-    if pairs:
-        following = pl.element() + " " + pl.element().shift(-1)
-        listed = listed.with_columns(pl.concat_list("token", pl.col("token").list.eval(following.drop_nulls())))
-    return listed.explode("token").drop_nulls("token")
-
-
-def _rarest_word(frame: pl.LazyFrame, ranked: pl.DataFrame) -> pl.LazyFrame:
-    """Every `row`, and `rank`, `token` and `count` of the rarest word of each text that has any."""
-    single = ranked.filter(~pl.col("token").str.contains(" ", literal=True))
-    if single.is_empty():
-        return frame.select("row", *(pl.lit(None, kind).alias(name) for name, kind in single.schema.items()))
-    # In the order of their ranks, words are numbers of which the largest is the rarest: nothing has to be joined.
-    number = pl.element().cast(pl.Enum(single["token"])).cat.physical()
-    largest = words(pl.col("text")).list.eval(number).list.max()
-
-    def named(numbers: pl.Series) -> pl.Series:
-        return single.select(pl.all().gather(numbers)).to_struct()
-
-    kind = pl.Struct(single.schema)
-    return frame.select("row", rarest=largest.map_batches(named, kind, is_elementwise=True)).unnest("rarest")
-
-
-def _rarest_token(frame: pl.LazyFrame, outside: pl.DataFrame) -> pl.LazyFrame:
-    """`row`, and `rank`, `worst` and `worst_count` of the rarest token of each text that has one of the given."""
-    ranks = _tokens(frame, pairs=True).join(outside.lazy().select("token", "rank"), on="token")
-    named = outside.lazy().select("rank", worst="token", worst_count="count")
-    return ranks.group_by("row").agg(pl.col("rank").max()).join(named, on="rank")
+def _numbers(of_words: npt.NDArray[np.int64]) -> pl.Series:
+    """(n,) UInt32: numbers of words, null for -1."""
+    return pl.Series(of_words.astype(np.uint32)).set(pl.Series(of_words < 0), None)

@@ -14,8 +14,8 @@ from toy_runs import RECIPE, execute, files_of, ledger_of
 
 from curation.engine.events import Listeners
 from curation.engine.meters import ROWS, MeteredEvents, Metric
-from curation.runtime.ray_meter import RayMeter
-from curation.runtime.ray_runner import RayRunner
+from curation.runtime.on_ray.meter import RayMeter
+from curation.runtime.on_ray.runner import RayRunner
 from curation.tracing.traced_operator import TracedOperator
 
 pytestmark = pytest.mark.timeout(240)

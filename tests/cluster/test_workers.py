@@ -8,9 +8,9 @@ import ray
 
 from curation.contracts.resources import Resources
 from curation.engine.operator import Handover, Operator
-from curation.runtime.ray_nodes import cluster_nodes
-from curation.runtime.ray_pool import placing
-from curation.runtime.ray_runner import RayRunner
+from curation.runtime.on_ray.nodes import cluster_nodes
+from curation.runtime.on_ray.pool import placing
+from curation.runtime.on_ray.runner import RayRunner
 from schemas.records import UnitReport
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("ray_address")]

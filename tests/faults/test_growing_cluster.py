@@ -11,7 +11,7 @@ from fault_runs import NODE, cluster_of
 from fetch_parts import FetchOperator
 from raw_web import RawWeb
 
-from curation.runtime.ray_runner import RayRunner
+from curation.runtime.on_ray.runner import RayRunner
 
 # Nodes take their time to start.
 pytestmark = pytest.mark.timeout(400)

@@ -13,7 +13,7 @@ import pytest
 import ray
 from word_recipes import write_recipe
 
-from curation.runtime.job_server import Job
+from curation.runtime.on_ray.job_server import Job
 from jobs import submit
 from jobs.cli import main, make_parser
 from jobs.cluster_jobs import ended_code

@@ -4,7 +4,7 @@ import pytest
 
 from curation.contracts.resources import Resources
 from curation.errors import PlanError
-from curation.plan.placement import Node, Placed, avoided, place_pools
+from curation.plan.placement import Node, avoided, meant_for, place_pools
 from curation.plan.sizing import ClusterResources
 
 FETCH = [Node(f"f{index}", ClusterResources(4, 0, 8e9), frozenset({"fetch_node"})) for index in range(2)]
@@ -25,34 +25,34 @@ def keeping_off(*needs, nodes):
 
 
 def test_all_nodes_are_shared_when_no_step_is_placed():
-    assert placed((1, 0, None), nodes=[*FETCH, GPU, PLAIN]) == [Placed(19)]
+    assert placed((1, 0, None), nodes=[*FETCH, GPU, PLAIN]) == [19]
 
 
 def test_each_gets_the_nodes_meant_for_it_when_steps_are_placed():
-    assert placed((1, 0, "fetch_node"), (2, 1, "gpu_node"), nodes=[*FETCH, GPU, PLAIN]) == [Placed(8), Placed(1)]
+    assert placed((1, 0, "fetch_node"), (2, 1, "gpu_node"), nodes=[*FETCH, GPU, PLAIN]) == [8, 1]
 
 
 def test_the_rest_keeps_off_placed_nodes_when_it_is_not_placed():
     steps, nodes = ((1, 0, "fetch_node"), (1, 0, None)), [*FETCH, GPU, PLAIN]
 
-    assert placed(*steps, nodes=nodes) == [Placed(8), Placed(11)]
+    assert placed(*steps, nodes=nodes) == [8, 11]
     assert keeping_off(*steps, nodes=nodes) == [(), ("f0", "f1")]
 
 
 def test_a_node_serves_all_when_no_step_of_the_phase_is_placed_by_what_it_carries():
     steps, nodes = ((2, 1, None), (1, 0, "fetch_node")), [*FETCH, GPU]
 
-    assert placed(*steps, nodes=nodes) == [Placed(1), Placed(8)]
+    assert placed(*steps, nodes=nodes) == [1, 8]
     assert keeping_off(*steps, nodes=nodes) == [("f0", "f1"), ()]
 
 
 def test_two_steps_share_the_nodes_when_they_are_placed_alike():
-    assert placed((1, 0, "fetch_node"), (2, 0, "fetch_node"), nodes=FETCH) == [Placed(4), Placed(2)]
+    assert placed((1, 0, "fetch_node"), (2, 0, "fetch_node"), nodes=FETCH) == [4, 2]
 
 
 def test_no_pool_is_larger_than_its_limit_when_there_is_room():
-    assert placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU], units=3) == [Placed(3), Placed(3)]
-    assert placed((1, 0, "fetch_node"), nodes=FETCH, max_workers=2) == [Placed(2)]
+    assert placed((1, 0, "fetch_node"), (1, 0, None), nodes=[*FETCH, GPU], units=3) == [3, 3]
+    assert placed((1, 0, "fetch_node"), nodes=FETCH, max_workers=2) == [2]
 
 
 def test_the_sum_on_the_meant_nodes_is_told_when_it_does_not_fit():
@@ -91,7 +91,7 @@ def test_a_node_for_two_kinds_of_work_is_refused_when_both_are_in_one_phase():
 
     with pytest.raises(PlanError, match="a node carries fetch_node and gpu_node, by which steps of one phase are told"):
         placed((1, 0, "fetch_node"), (1, 1, "gpu_node"), nodes=[both])
-    assert placed((1, 0, "fetch_node"), nodes=[both]) == [Placed(8)]
+    assert placed((1, 0, "fetch_node"), nodes=[both]) == [8]
 
 
 def test_a_worker_that_no_node_has_room_for_is_refused_though_all_nodes_together_have():
@@ -110,16 +110,16 @@ def test_workers_that_fit_onto_no_nodes_beside_each_other_are_refused():
     with pytest.raises(PlanError, match=r"^one worker of each step .*s0: 3 CPUs.* s1: 3 CPUs.* s2: 2 CPUs.* room"):
         placed((3, 0, None), (3, 0, None), (2, 0, None), nodes=FETCH)
     # Whoever takes the first node with room for it leaves none for s2: 3 + 1 and 2 + 2 fit.
-    assert placed((2, 0, None), (1, 0, None), (3, 0, None), (2, 0, None), nodes=FETCH) == [Placed(1)] * 4
+    assert placed((2, 0, None), (1, 0, None), (3, 0, None), (2, 0, None), nodes=FETCH) == [1] * 4
 
 
 def test_no_pool_grows_so_far_that_ray_could_leave_another_no_place():
     nodes = [Node(name, ClusterResources(8, 0)) for name in "ab"]
 
     # Five of the first on each node would leave three processors there, and none of the second could ever start.
-    assert placed((1, 0, None), (4, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [Placed(9), Placed(1)]
+    assert placed((1, 0, None), (4, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [9, 1]
     # Of one processor each: the last one that is free is a place wherever it is.
-    assert placed((1, 0, None), (1, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [Placed(15), Placed(1)]
+    assert placed((1, 0, None), (1, 0, None), nodes=nodes, unit_seconds=[9.0, 0.1]) == [15, 1]
 
 
 def test_processors_of_nodes_without_a_gpu_are_all_used_when_another_step_needs_a_gpu():
@@ -127,8 +127,15 @@ def test_processors_of_nodes_without_a_gpu_are_all_used_when_another_step_needs_
 
     pools = placed((1, 0, None), (4, 1, None), nodes=[*FETCH, *gpus], unit_seconds=[9.0, 0.1])
 
-    assert pools == [Placed(8 + 9), Placed(1)]
+    assert pools == [8 + 9, 1]
 
 
 def test_only_whole_workers_count_when_nodes_are_no_multiple_of_one():
-    assert placed((2, 0, None), nodes=[PLAIN, PLAIN, PLAIN]) == [Placed(3)]
+    assert placed((2, 0, None), nodes=[PLAIN, PLAIN, PLAIN]) == [3]
+
+
+def test_nodes_are_meant_for_an_operator_when_they_carry_its_resource_or_none_that_another_asks_for():
+    needs = named([(1, 0, "fetch_node"), (1, 0, None)])
+    nodes = [*FETCH, GPU, PLAIN]
+    assert meant_for(needs, 0, nodes) == list(FETCH)
+    assert meant_for(needs, 1, nodes) == [GPU, PLAIN]

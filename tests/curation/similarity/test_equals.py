@@ -51,10 +51,11 @@ def test_hash_is_null_when_the_value_is() -> None:
     assert found[0] == found[2] != found[3]
 
 
-def test_places_are_the_same_when_hashes_are_sorted_by_several_threads(monkeypatch):
+def test_places_are_the_same_when_hashes_are_placed_sorted_and_compared_by_several_threads(monkeypatch):
     values = pl.Series(np.random.default_rng(0).integers(0, 300, 1000).astype(str).tolist()).replace("7", None)
     alone = first_of_equals(values)
     monkeypatch.setattr(equals, "_LEAST_PIECE", 100)
+    monkeypatch.setattr(equals, "_CACHED", 70)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(5))
     assert first_of_equals(values).tolist() == alone.tolist()
     texts = values.to_list()

@@ -51,6 +51,28 @@ def test_similarity_is_the_share_of_shingles_when_words_repeat_or_are_few():
     assert jaccard(found, left, right).tolist() == [0.5, 0.0, pl.Series([1 / 3], dtype=pl.Float32)[0], 0.5]
 
 
+def _hash_by_a_loop(words):
+    """What the hash of a shingle is, worked out word by word and byte by byte."""
+    most, factor, mix = 2**64, int(shingles._FACTOR), int(shingles._MIX)
+    combined = 0
+    for place, word in enumerate(words):
+        total = sum(int(shingles._LETTERS[byte]) * factor ** (at + 1) for at, byte in enumerate(word.encode())) % most
+        hashed = (total ^ total >> 32) * mix % most
+        combined = ((combined ^ combined >> 29) * factor + hashed) % most if place else hashed
+    return ((combined ^ combined >> 32) * mix % most) >> 16
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 30])
+def test_shingles_are_those_of_a_plain_loop_when_words_are_long_few_or_not_in_latin(length):
+    texts = ["a", "é 東 京", "a b a b a", "boat", *variants(30, 3), "longest" * 40 + " a b c d e f", "a b"]
+    found = shingles_of(pl.Series(texts), length)
+    expected = [sorted(map(_hash_by_a_loop, by_hand(text, length))) for text in texts]
+    assert found.sizes.tolist() == [len(hashes) for hashes in expected]
+    assert found.hashes.tolist() == [each for hashes in expected for each in hashes]
+    some = np.array([3, 0, 3, len(texts) - 1], np.int32)
+    assert found.sizes_of(some).tolist() == [len(expected[place]) for place in some]
+
+
 def test_texts_are_counted_when_more_than_a_hundred_share_a_band():
     # Of one word each but for the last: 103 texts that share their only shingle's band pairwise, and one apart.
     one = shingles_of(pl.Series(["a b"] * 103 + ["c d"]), 2)

@@ -5,7 +5,7 @@ import pytest
 
 from jobs.bench.process_tree import cost_of
 
-BURN = "import time\nend = time.process_time() + 1.0\nwhile time.process_time() < end: pass"
+BURN = "import time\nend = time.process_time() + 2.0\nwhile time.process_time() < end: pass"
 IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}])"
 LEFT_BEHIND = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {BURN!r}], start_new_session=True)"
 
@@ -14,8 +14,8 @@ LEFT_BEHIND = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', 
 def test_processor_time_is_counted_when_any_process_of_a_command_uses_it(program: str, tmp_path: Path):
     cost = cost_of([sys.executable, "-c", program], tmp_path, {}, tmp_path / "log.txt")
 
-    # Up to a tenth of a second of each process is missed, and interpreters start in less than one.
-    assert 0.85 <= cost.cpu_s <= 2.5
+    # Up to 0.3 s of each process is missed, and interpreters start in less than one second.
+    assert 1.65 <= cost.cpu_s <= 3.5
 
 
 def test_failure_names_the_log_when_a_command_fails(tmp_path: Path):

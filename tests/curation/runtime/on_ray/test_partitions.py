@@ -7,8 +7,8 @@ import ray
 
 from curation.engine.grouping import decide_on_groups
 from curation.errors import CurationError
-from curation.runtime.ray_partitions import RayPartitions
-from curation.runtime.ray_runner import RayRunner
+from curation.runtime.on_ray.partitions import RayPartitions
+from curation.runtime.on_ray.runner import RayRunner
 from curation.storage.store import Store
 from stages.catalogue import CATALOGUE
 

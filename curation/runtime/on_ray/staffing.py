@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from curation.errors import CurationError
-from curation.runtime.ray_pool import Pool
+from curation.runtime.on_ray.pool import Pool
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ class Staffing:
         Raises:
             CurationError: They die again and again before they have done anything.
         """
-        # A unit that kills its workers does so as often as it may be tried, and is answered for then.
-        if pool.deaths_in_a_row > self._max_tries * pool.aim:
+        # A unit that kills its workers does so as often as it may be tried, and once while it is one of several.
+        if pool.deaths_in_a_row > (self._max_tries + 1) * pool.aim:
             died = pool.deaths_in_a_row
             raise CurationError(f"{pool.operator.name}: {died} workers in a row died before one did a unit: {cause}")
         for other in self._pools:

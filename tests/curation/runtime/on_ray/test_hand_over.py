@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from curation.engine.operator import Handover
-from curation.runtime.ray_worker import pack, unpack
+from curation.runtime.on_ray.worker import pack, unpack
 from schemas.records import UnitReport
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.runtime import ray_start
+from curation.runtime.on_ray import start
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +25,9 @@ def mode_of(path: Path) -> int:
 
 
 def test_the_token_is_made_once_and_for_its_owner_when_there_is_none(home):
-    ray_start._make_token_private()
+    start._make_token_private()
     first = (home / ".ray" / "auth_token").read_text()
-    ray_start._make_token_private()
+    start._make_token_private()
     assert (home / ".ray" / "auth_token").read_text() == first
     assert len(first) == 64
     assert mode_of(home / ".ray" / "auth_token") == 0o600
@@ -37,15 +37,15 @@ def test_the_token_is_whole_whenever_it_is_there_when_several_runs_start_at_once
     barrier = threading.Barrier(8)
     seen = []
 
-    def start():
+    def begin():
         barrier.wait()
-        ray_start._make_token_private()
+        start._make_token_private()
         seen.append((home / ".ray" / "auth_token").read_text())
 
     for _ in range(20):
         (home / ".ray" / "auth_token").unlink(missing_ok=True)
         seen.clear()
-        threads = [threading.Thread(target=start) for _ in range(8)]
+        threads = [threading.Thread(target=begin) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -60,7 +60,7 @@ def test_the_token_is_taken_from_others_when_ray_let_them_read_it(home):
     (home / ".ray").mkdir(parents=True)
     (home / ".ray" / "auth_token").write_text("known")
     (home / ".ray" / "auth_token").chmod(0o644)
-    ray_start._make_token_private()
+    start._make_token_private()
     assert (home / ".ray" / "auth_token").read_text() == "known"
     assert mode_of(home / ".ray" / "auth_token") == 0o600
 
@@ -68,15 +68,15 @@ def test_the_token_is_taken_from_others_when_ray_let_them_read_it(home):
 @pytest.mark.parametrize(("name", "value"), [("RAY_AUTH_TOKEN", "given"), ("RAY_AUTH_MODE", "disabled")])
 def test_no_token_is_made_when_the_environment_has_it_or_wants_none(home, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    ray_start._make_token_private()
+    start._make_token_private()
     assert not home.exists()
 
 
 def test_the_folder_is_closed_to_others_when_it_is_made_and_used_again(tmp_path):
-    folder = ray_start._private_folder()
+    folder = start._private_folder()
     assert folder == tmp_path / "tmp" / f"curation-{os.getuid()}"
     assert mode_of(folder) == 0o700
-    assert ray_start._private_folder() == folder
+    assert start._private_folder() == folder
 
 
 @pytest.mark.parametrize("trap", ["link", "open", "file"])
@@ -91,7 +91,7 @@ def test_another_folder_is_made_when_somebody_else_was_there_first(tmp_path, tra
         taken.chmod(0o777)
     else:
         taken.write_text("")
-    folder = ray_start._private_folder()
+    folder = start._private_folder()
     assert folder.parent == taken.parent
     assert folder != taken
     assert mode_of(folder) == 0o700
@@ -108,9 +108,9 @@ def test_another_folder_is_made_when_somebody_else_was_there_first(tmp_path, tra
 )
 def test_a_ray_is_joined_only_when_it_was_named(monkeypatch, address, environment, joined):
     asked = []
-    monkeypatch.setattr(ray_start.ray, "init", lambda **given: asked.append(given["address"]))
-    monkeypatch.setattr(ray_start, "start_ray", lambda **_: asked.append(None))
+    monkeypatch.setattr(start.ray, "init", lambda **given: asked.append(given["address"]))
+    monkeypatch.setattr(start, "start_ray", lambda **_: asked.append(None))
     if environment:
         monkeypatch.setenv("RAY_ADDRESS", environment)
-    ray_start.join_or_start_ray(address)
+    start.join_or_start_ray(address)
     assert asked == [joined]

@@ -22,9 +22,9 @@ from curation.errors import first_line
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
 from curation.runtime.attempts import fatal_error
-from curation.runtime.ray_pool import Answer, Pool, Unit
-from curation.runtime.ray_staffing import Staffing
-from curation.runtime.tries import Tries
+from curation.runtime.on_ray.pool import Answer, Pool, Unit
+from curation.runtime.on_ray.staffing import Staffing
+from curation.runtime.on_ray.worker import Note
 from schemas.records import UnitReport
 
 _LOOK_S = 1.0
@@ -40,11 +40,12 @@ _NEWEST = 0.1
 class Pipeline:
     """Units on their way through pools.
 
-    A unit stays where it is when its worker dies, and starts again when what was handed over is lost. One that fails is
-    tried again when all others are done: what was wrong may be over by then.
+    A unit waits behind others when its worker dies, and starts again when what was handed over is lost. One that fails
+    is tried again when all others are done: what was wrong may be over by then.
 
     Args:
         answers: Where the pools put what their workers say.
+        max_tries: Of a unit.
         room_bytes: What payloads may take up before no further unit is begun.
     """
 
@@ -53,13 +54,13 @@ class Pipeline:
         pools: Sequence[Pool],
         staffing: Staffing,
         answers: SimpleQueue[Answer],
-        tries: Tries,
+        max_tries: int,
         room_bytes: float,
     ) -> None:
         self._pools = pools
         self._staffing = staffing
         self._answers = answers
-        self._tries = tries
+        self._max_tries = max_tries
         self._room_bytes = room_bytes
         self._waiting: list[deque[Unit]] = [deque() for _ in pools]
         self._failed: list[Unit] = []
@@ -100,7 +101,10 @@ class Pipeline:
         for place in range(len(self._pools) - 1, -1, -1):
             pool, waiting = self._pools[place], self._waiting[place]
             depth = self._depth(place)
-            while waiting and self._may_begin(place) and (hand := pool.idlest(depth)) is not None:
+            while waiting and self._may_begin(place):
+                hand = pool.idlest(1 if waiting[0].alone else depth)
+                if hand is None:
+                    break
                 pool.give(hand, waiting.popleft())
 
     def _depth(self, place: int) -> int:
@@ -130,18 +134,25 @@ class Pipeline:
         return bool(self._waiting[place]) and full and hungry and pool.done >= len(pool.hands)
 
     def _hear(self, answer: Answer) -> None:
-        answer.pool.answered(answer)
         if answer.unit is None:
+            answer.pool.answered(answer)
             self._set_up(answer)
         elif answer.note is None:
+            # Before the unit is taken from its worker: what that had before it when it died tells who is to blame.
             self._not_done(answer, answer.unit)
-        elif answer.note.report is not None:
-            self._reported(answer.unit, UnitReport.model_validate_json(answer.note.report))
+            answer.pool.answered(answer)
         else:
-            place, weighs = answer.unit.place, answer.note.payload_bytes
-            self._mean_bytes[place] += _NEWEST * (weighs - self._mean_bytes[place])
-            self._moved(answer.unit, place + 1, answer.payload, weighs)
-            self._waiting[place + 1].append(answer.unit)
+            answer.pool.answered(answer)
+            self._done(answer.unit, answer.note, answer.payload)
+
+    def _done(self, unit: Unit, note: Note, payload: object) -> None:
+        if note.report is not None:
+            self._reported(unit, UnitReport.model_validate_json(note.report))
+            return
+        self._mean_bytes[unit.place] += _NEWEST * (note.payload_bytes - self._mean_bytes[unit.place])
+        unit.alone = False
+        self._moved(unit, unit.place + 1, payload, note.payload_bytes)
+        self._waiting[unit.place].append(unit)
 
     def _set_up(self, answer: Answer) -> None:
         error = answer.error
@@ -157,12 +168,19 @@ class Pipeline:
         error, pool = answer.error, answer.pool
         cause = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(cause, _DEATHS):
-            self._waiting[unit.place].appendleft(unit)
             if pool.died(answer.hand):
                 self._staffing.lost(pool, mask(first_line(cause)))
+            if unit.tries < self._max_tries:
+                # Others first: where they can be done, nothing is wrong with the workers.
+                self._waiting[unit.place].append(unit)
+                return
+            if pool.done:
+                pool.deaths_in_a_row = 0
+            self._ended(
+                unit, UnitReport(unit=unit.number, error=f"{pool.operator.name} crashed its worker at every try")
+            )
         elif isinstance(cause, ObjectLostError) and unit.losses < _MOST_LOSSES:
             # What was made of it is gone with its node, for which no operator is to blame.
-            self._tries.forgive(unit.number, range(unit.place))
             unit.losses += 1
             self._moved(unit, 0)
             self._waiting[0].append(unit)
@@ -174,12 +192,16 @@ class Pipeline:
     def _reported(self, unit: Unit, report: UnitReport) -> None:
         if report.fatal:
             raise fatal_error(report)
-        self._moved(unit, 0)
-        if report.error is not None and not self._tries.exhausted(unit.number, len(self._pools)):
+        unit.tries += report.error is not None
+        if report.error is None or unit.tries >= self._max_tries:
+            self._ended(unit, report)
+        else:
+            self._moved(unit, 0)
             self._failed.append(unit)
-            return
+
+    def _ended(self, unit: Unit, report: UnitReport) -> None:
+        self._moved(unit, 0)
         self._open -= 1
-        self._tries.done(unit.number)
         self._on_report(report)
 
     def _moved(self, unit: Unit, place: int, payload: object = None, payload_bytes: int = 0) -> None:

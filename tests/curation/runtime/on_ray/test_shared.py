@@ -16,8 +16,8 @@ from raw_web import RawWeb
 
 from curation.contracts.shared import SharedPart, SharedSpec
 from curation.runtime.in_process import InProcessRunner
-from curation.runtime.ray_runner import RayRunner
-from curation.runtime.ray_shared import start_shared, stop_shared
+from curation.runtime.on_ray.runner import RayRunner
+from curation.runtime.on_ray.shared import start_shared, stop_shared
 
 BODY = b"some bytes"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
@@ -13,7 +13,7 @@ import ray
 from curation.contracts.resources import Resources
 from curation.engine.operator import Operator
 from curation.plan.placement import SHARE
-from curation.runtime.ray_worker import Equipment, Note, worker_class
+from curation.runtime.on_ray.worker import Equipment, Note, worker_class
 
 _FAREWELL_S = 15.0
 """What workers have to close what they hold, at the end of a phase."""
@@ -28,6 +28,8 @@ class Unit:
         payload: What the pool before handed over, None before the first one. Ray keeps it as long as it is held here.
         payload_bytes: What that weighs.
         losses: How often what was handed over was lost.
+        tries: How often an operator failed at it, or a worker died that had it in hand.
+        alone: Whether a worker that has it is given no other.
     """
 
     number: int
@@ -35,6 +37,8 @@ class Unit:
     payload: Any = None
     payload_bytes: int = 0
     losses: int = 0
+    tries: int = 0
+    alone: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +50,8 @@ class Hand:
         ready: Whether it is set up.
         leaving: Whether it gets no unit more.
         gone: Whether it died or was ended.
-        units: Those that it has been given and not answered.
+        units: Those that it has been given and not answered, in that order; it does them in that order.
+        load: How many these are; as many as it may have, where it is not to be given another.
     """
 
     actor: Any
@@ -54,7 +59,8 @@ class Hand:
     ready: bool = False
     leaving: bool = False
     gone: bool = False
-    units: int = 0
+    units: list[Unit] = field(default_factory=list)
+    load: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Pool:
 
     Args:
         depth: Units that a worker has before it at most, the one in hand included.
+        max_tries: Of a unit.
         avoids: Tells the ids of nodes that its workers must not take.
 
     Attributes:
@@ -96,6 +103,7 @@ class Pool:
         operator: Operator,
         equipment: Equipment,
         depth: int,
+        max_tries: int,
         avoids: Callable[[], Sequence[str]],
         answers: SimpleQueue[Answer],
     ) -> None:
@@ -105,6 +113,7 @@ class Pool:
         self.in_work = self.done = self.deaths_in_a_row = 0
         self.hands: list[Hand] = []
         self._leaving: list[Hand] = []
+        self._max_tries = max_tries
         self._avoids = avoids
         self._answers = answers
         # Those that take units, by how many they have: who has fewest is found at once, however many there are.
@@ -147,7 +156,8 @@ class Pool:
     def give(self, hand: Hand, unit: Unit) -> None:
         """Puts a unit before a worker."""
         note, payload = hand.actor.work.remote(unit.number, unit.payload)
-        self._load(hand, hand.units + 1)
+        hand.units.append(unit)
+        self._load(hand)
         self.in_work += 1
         self._listen(hand, note, unit, payload)
 
@@ -156,11 +166,12 @@ class Pool:
         hand = answer.hand
         if answer.unit is not None:
             self.in_work -= 1
-            self._load(hand, hand.units - 1)
+            hand.units.remove(answer.unit)
+            self._load(hand)
             if answer.error is None:
                 self.done += 1
                 self.deaths_in_a_row = 0
-            if hand.leaving and not hand.units:
+            if hand.leaving and not hand.gone and not hand.units:
                 self._part_with(hand)
         elif answer.error is None and not hand.gone and not hand.leaving:
             hand.ready = True
@@ -179,6 +190,7 @@ class Pool:
             return False
         hand.gone = True
         self._take_off(hand)
+        blame(hand.units, self._max_tries)
         # It may only be out of reach.
         ray.kill(hand.actor, no_restart=True)
         if hand.leaving:
@@ -188,7 +200,7 @@ class Pool:
 
     def retire(self, count: int) -> None:
         """Has so many workers do what they have been given and no more; first those that have least."""
-        ordered = sorted(self.hands, key=lambda hand: (hand.present, hand.ready, hand.units))
+        ordered = sorted(self.hands, key=lambda hand: (hand.present, hand.ready, hand.load))
         for hand in ordered[: max(0, count)]:
             self._take_off(hand)
             self._leaving.append(hand)
@@ -196,14 +208,13 @@ class Pool:
             if not hand.units:
                 self._part_with(hand)
 
-    def end(self, *, patiently: bool) -> None:
-        """Ends all workers; patiently: those that are set up have a while to close what they hold."""
-        hands = [*self.hands, *self._leaving]
-        if patiently:
-            closing = [hand.actor.close.remote() for hand in self.hands if hand.ready]
-            if closing:
-                ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
-        for hand in hands:
+    def close(self) -> list[Any]:
+        """Has the workers that are set up close what they hold. Returns what Ray answers when they have."""
+        return [hand.actor.close.remote() for hand in self.hands if hand.ready]
+
+    def end(self) -> None:
+        """Ends all workers."""
+        for hand in [*self.hands, *self._leaving]:
             hand.gone = True
             self._take_off(hand)
             ray.kill(hand.actor, no_restart=True)
@@ -220,15 +231,16 @@ class Pool:
 
     def _take_off(self, hand: Hand) -> None:
         """Counts a worker no longer, and gives it no unit more."""
-        self._by_load[hand.units].pop(hand, None)
+        self._by_load[hand.load].pop(hand, None)
         if hand in self.hands:
             self.hands.remove(hand)
 
-    def _load(self, hand: Hand, units: int) -> None:
-        if hand in self._by_load[hand.units]:
-            del self._by_load[hand.units][hand]
-            self._by_load[units][hand] = None
-        hand.units = units
+    def _load(self, hand: Hand) -> None:
+        load = self.depth if hand.units and hand.units[-1].alone else len(hand.units)
+        if hand in self._by_load[hand.load]:
+            del self._by_load[hand.load][hand]
+            self._by_load[load][hand] = None
+        hand.load = load
 
     def _listen(self, hand: Hand, note: Any, unit: Unit | None = None, payload: Any = None) -> None:
         def hear(answer: Future[Any]) -> None:
@@ -237,6 +249,30 @@ class Pool:
             self._answers.put(Answer(self, hand, unit, said, payload, error))
 
         note.future().add_done_callback(hear)
+
+
+def end_pools(pools: Sequence[Pool], *, patiently: bool) -> None:
+    """Ends all workers; patiently: all of them have the same while to close what they hold."""
+    if patiently and (closing := [answer for pool in pools for answer in pool.close()]):
+        ray.wait(closing, num_returns=len(closing), timeout=_FAREWELL_S)
+    for pool in pools:
+        pool.end()
+
+
+def blame(units: Sequence[Unit], max_tries: int) -> None:
+    """Counts a try of the unit that a worker had in hand when it died: the first of those that it had not answered.
+
+    Where it had several, that is not certain: the answer to the first may have died with it. So it is not the first's
+    last try, and from then on each of them is alone before its worker.
+    """
+    if not units:
+        return
+    first, *others = units
+    if not others or first.tries + 1 < max_tries:
+        first.tries += 1
+    if others:
+        for unit in units:
+            unit.alone = True
 
 
 def _note_presence(hand: Hand, answer: Future[Any]) -> None:

@@ -15,11 +15,9 @@ from curation.engine.operator import Handover, Operator
 from curation.errors import CurationError
 from curation.masking import mask, mask_process, remember
 from curation.runtime.attempts import attempt
-from curation.runtime.ray_shared import ActorLink
-from curation.runtime.secrets import Lender
-from curation.runtime.tries import Tries
-from curation.runtime.worker_times import WorkerTimes
-from schemas.records import UnitReport
+from curation.runtime.on_ray.secrets import Lender
+from curation.runtime.on_ray.shared import ActorLink
+from curation.runtime.on_ray.worker_times import WorkerTimes
 
 logger = logging.getLogger(__name__)
 
@@ -29,16 +27,12 @@ class Equipment:
     """What a worker gets beside its operator.
 
     Attributes:
-        place: Of the operator in its pipeline, from 0.
-        tries: Counts the tries of units.
         links: To what the workers of a step share, by the step's name.
         meter: Counts what the worker does.
         lender: Of the variables of the driver's environment that it is to have, too.
         masked: Values that it must not show, whatever it says.
     """
 
-    place: int
-    tries: Tries
     links: Mapping[str, ActorLink]
     meter: Meter
     lender: Lender | None = None
@@ -68,8 +62,6 @@ class Worker:
         if equipment.lender is not None:
             equipment.lender.take()
         self._operator = operator
-        self._place = equipment.place
-        self._tries = equipment.tries
         self._times = WorkerTimes(equipment.meter, operator)
         operator.connect(equipment.links)
         try:
@@ -86,9 +78,6 @@ class Worker:
         Args:
             payload: What the operator before handed over, None for the first one.
         """
-        if not self._tries.begin(unit, self._place):
-            error = f"{self._operator.name} crashed its worker at every try"
-            return Note(UnitReport(unit=unit, error=error).model_dump_json()), None
         self._times.begin()
         handover = attempt(self._operator, unit, None if payload is None else unpack(payload))
         self._times.end(handover)

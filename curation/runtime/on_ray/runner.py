@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -19,20 +20,19 @@ from curation.engine.meters import Meter, NoMeter
 from curation.engine.operator import Operator
 from curation.errors import CurationError, PlanError
 from curation.masking import known_values, mask
-from curation.plan.placement import Node, Placed, avoided, place_pools, sum_of
+from curation.plan.placement import Node, avoided, meant_for, place_pools, sum_of
 from curation.plan.pools import UNITS_PER_WORKER, unit_seconds
 from curation.plan.queue_depth import queue_depth
-from curation.runtime.ray_nodes import cluster_nodes
-from curation.runtime.ray_partitions import RayPartitions
-from curation.runtime.ray_pipeline import Pipeline
-from curation.runtime.ray_pool import Answer, Pool
-from curation.runtime.ray_shared import ActorLink, start_shared, stop_shared
-from curation.runtime.ray_staffing import Staffing
-from curation.runtime.ray_start import join_or_start_ray
-from curation.runtime.ray_worker import Equipment
-from curation.runtime.secrets import Lender, lend
-from curation.runtime.tries import Tries
-from curation.runtime.worker_times import StepTimes
+from curation.runtime.on_ray.nodes import cluster_nodes
+from curation.runtime.on_ray.partitions import RayPartitions
+from curation.runtime.on_ray.pipeline import Pipeline
+from curation.runtime.on_ray.pool import Answer, Pool, end_pools
+from curation.runtime.on_ray.secrets import Lender, lend
+from curation.runtime.on_ray.shared import ActorLink, start_shared, stop_shared
+from curation.runtime.on_ray.staffing import Staffing
+from curation.runtime.on_ray.start import join_or_start_ray
+from curation.runtime.on_ray.worker import Equipment
+from curation.runtime.on_ray.worker_times import StepTimes
 from curation.storage.store import Store
 from schemas.records import UnitReport
 
@@ -110,52 +110,49 @@ class RayRunner:
                 self._size(pools, self._placed(operators, len(units) - first, costs), len(units) - first)
             pipeline.run(units[first:], on_report)
 
-    def _placed(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> list[Placed]:
+    def _placed(self, operators: Sequence[Operator], units: int, costs: Sequence[float | None]) -> list[int]:
         return place_pools(_needs(operators), cluster_nodes(), units, self._max_workers, costs)
 
     @contextmanager
     def _pools(
-        self, operators: Sequence[Operator], placed: Sequence[Placed], units: Sequence[int], *, resized: bool
+        self, operators: Sequence[Operator], placed: Sequence[int], units: Sequence[int], *, resized: bool
     ) -> Iterator[tuple[list[Pool], Pipeline]]:
         """Pools of workers that are about to start, and what leads units through them. They end with the block."""
-        tries, answers = Tries(self._max_tries, units), SimpleQueue[Answer]()
+        answers = SimpleQueue[Answer]()
         pools: list[Pool] = []
         shared: list[dict[str, ActorLink]] = []
         well = False
         try:
-            for place, (operator, at) in enumerate(zip(operators, placed, strict=True)):
-                links = start_shared(operator.shared, self._sharing(operator, at, len(units), resized=resized))
+            for place, (operator, workers) in enumerate(zip(operators, placed, strict=True)):
+                links = start_shared(operator.shared, self._sharing(operator, workers, len(units), resized=resized))
                 shared.append(links)
-                equipment = Equipment(place, tries, links, self._meter, self._lend(), known_values())
-                depth = queue_depth(len(units), at.workers)
-                pools.append(Pool(operator, equipment, depth, partial(_avoided, operators, place), answers))
+                equipment = Equipment(links, self._meter, self._lend(), known_values())
+                depth = queue_depth(len(units), workers)
+                avoids = partial(_avoided, operators, place)
+                pools.append(Pool(operator, equipment, depth, self._max_tries, avoids, answers))
             self._size(pools, placed, len(units))
             staffing = Staffing(pools, self._max_tries, partial(self._fits, operators, len(units)))
-            have = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            room_bytes = _STORE_SHARE * have.get("object_store_memory", 0.0)
-            yield pools, Pipeline(pools, staffing, answers, tries, room_bytes)
+            yield pools, Pipeline(pools, staffing, answers, self._max_tries, _room_bytes(operators))
             well = True
         finally:
-            for pool in pools:
-                pool.end(patiently=well)
+            end_pools(pools, patiently=well)
             for links in shared:
                 stop_shared(links)
-            tries.forget()
 
-    def _size(self, pools: Sequence[Pool], placed: Sequence[Placed], units: int) -> None:
-        for pool, at in zip(pools, placed, strict=True):
-            pool.planned = pool.aim = at.workers
-            pool.most = self._most(at.workers, units)
+    def _size(self, pools: Sequence[Pool], placed: Sequence[int], units: int) -> None:
+        for pool, workers in zip(pools, placed, strict=True):
+            pool.planned = pool.aim = workers
+            pool.most = self._most(workers, units)
 
-    def _sharing(self, operator: Operator, at: Placed, units: int, *, resized: bool) -> int:
+    def _sharing(self, operator: Operator, workers: int, units: int, *, resized: bool) -> int:
         """For how many workers there is to be what they share: that stays as it is, however many there will be."""
-        most = self._most(at.workers, units)
+        most = self._most(workers, units)
         if resized:
             most = max(most, min(units, self._max_workers or units))
             room = int(sum_of(cluster_nodes()).cpus / operator.resources.cpus) if operator.resources.cpus else most
-            return max(at.workers, min(most, room))
+            return max(workers, min(most, room))
         # Twice what the workers need, where there may be more of them.
-        return min(most, 2 * at.workers)
+        return min(most, 2 * workers)
 
     def _most(self, planned: int, units: int) -> int:
         """A Ray of its own is this machine and stays so; a cluster that was joined may get more nodes."""
@@ -198,18 +195,25 @@ class RayRunner:
 
 
 def _first_units(
-    operators: Sequence[Operator], placed: Sequence[Placed], units: int, costs: Sequence[float | None]
+    operators: Sequence[Operator], placed: Sequence[int], units: int, costs: Sequence[float | None]
 ) -> int:
     """How many units to run for the sake of the sizes; none where nothing hangs on it, or all is measured."""
     known = [cost.origin == "measured" for operator in operators for cost in operator.costs.values()]
     if len(operators) == 1 or (all(known) and None not in costs):
         return 0
-    workers = sum(at.workers for at in placed)
+    workers = sum(placed)
     return UNITS_PER_WORKER * workers if units >= FIRST_PARTS * workers else 0
 
 
 def _needs(operators: Sequence[Operator]) -> list[tuple[str, Resources]]:
     return [(operator.name, operator.resources) for operator in operators]
+
+
+def _room_bytes(operators: Sequence[Operator]) -> float:
+    """What payloads may take up: they lie on the nodes of those that hand them over, of which the fewest count."""
+    needs, nodes = _needs(operators), cluster_nodes()
+    rooms = [sum(node.store_bytes for node in meant_for(needs, place, nodes)) for place in range(len(needs) - 1)]
+    return _STORE_SHARE * min(rooms, default=math.inf)
 
 
 def _avoided(operators: Sequence[Operator], place: int) -> tuple[str, ...]:

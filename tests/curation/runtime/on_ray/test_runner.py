@@ -18,8 +18,8 @@ from curation.contracts.resources import Resources
 from curation.contracts.shared import SharedPart, SharedSpec
 from curation.engine.operator import Handover, Operator
 from curation.errors import CurationError, PlanError
-from curation.runtime.ray_pipeline import Pipeline
-from curation.runtime.ray_runner import RayRunner, _own_sigterm
+from curation.runtime.on_ray.pipeline import Pipeline
+from curation.runtime.on_ray.runner import RayRunner, _own_sigterm
 from schemas.records import UnitReport
 
 # Ray takes its time to start, and so do workers in place of dead ones.
@@ -59,6 +59,22 @@ def test_a_part_is_tried_again_when_its_stage_raises(tmp_path, runner):
     assert logged(tmp_path / "measured").count(20) == 2
 
 
+class Deadly(Operator):
+    """Notes that it begins a unit, and dies of some; a while later, so that what it did before is not lost with it."""
+
+    name, resources, steps, costs = "deadly", Resources(cpus=1), (), {}
+
+    def __init__(self, folder, deadly, after_s=0.3):
+        self._folder, self._deadly, self._after_s = folder, deadly, after_s
+
+    def run(self, unit, table):
+        (self._folder / f"{unit}-{os.getpid()}").touch()
+        if unit in self._deadly:
+            time.sleep(self._after_s)
+            os._exit(1)
+        return Handover(report=UnitReport(unit=unit))
+
+
 ON_TWO_WORKERS = RECIPE.replace("kind: develop", "kind: develop_on_gpu")
 
 
@@ -77,10 +93,42 @@ def test_a_part_is_set_aside_and_fetched_once_when_it_kills_the_second_worker(tm
     assert logged(tmp_path / "drawn").count(24) == 1
 
 
+def test_only_deadly_units_are_set_aside_when_one_worker_has_them_all_before_it(ray_address, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    reports = []
+    RayRunner(max_tries=3, max_workers=1, address=ray_address).run(
+        [Deadly(tmp_path, {7, 8, 30})], range(40), reports.append
+    )
+    assert sorted(report.unit for report in reports) == list(range(40))
+    aside = {report.unit: report.error for report in reports if report.error}
+    assert aside == dict.fromkeys([7, 8, 30], "deadly crashed its worker at every try")
+    begun = Counter(int(name.name.split("-")[0]) for name in tmp_path.iterdir())
+    assert begun == Counter(range(40)) + Counter(2 * list(aside))
+
+
+def test_the_innocent_are_done_when_their_answers_are_lost_with_a_worker(ray_address, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    reports = []
+    deadly = Deadly(tmp_path, set(range(5, 40, 8)), after_s=0.0)
+    RayRunner(max_tries=2, address=ray_address).run([deadly], range(40), reports.append)
+    assert sorted(report.unit for report in reports) == list(range(40))
+    assert {report.unit for report in reports if report.error} == set(range(5, 40, 8))
+
+
+def test_a_unit_is_tried_once_more_alone_when_it_has_but_one_try_and_may_not_be_to_blame(ray_address, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    reports = []
+    RayRunner(max_tries=1, max_workers=1, address=ray_address).run([Deadly(tmp_path, {4})], range(40), reports.append)
+    assert sorted(report.unit for report in reports) == list(range(40))
+    assert [report.unit for report in reports if report.error] == [4]
+    begun = Counter(int(name.name.split("-")[0]) for name in tmp_path.iterdir())
+    assert begun == Counter(range(40)) + Counter([4])
+
+
 def test_every_unit_is_done_once_when_the_first_ones_are_run_apart_to_learn_what_they_cost(
     tmp_path, runner, monkeypatch
 ):
-    monkeypatch.setattr("curation.runtime.ray_runner.FIRST_PARTS", 1)
+    monkeypatch.setattr("curation.runtime.on_ray.runner.FIRST_PARTS", 1)
     sizes, numbers = [], []
     size, run = runner._size, Pipeline.run
     monkeypatch.setattr(runner, "_size", lambda pools, at, units: sizes.append(units) or size(pools, at, units))
@@ -138,8 +186,8 @@ class DiesSoon(NoModel):
 @pytest.mark.parametrize("operator", [NoMemory(), DiesSoon()], ids=["in setup", "behind it"])
 def test_it_ends_when_workers_die_again_and_again_before_they_have_done_a_unit(operator, runner):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with pytest.raises(CurationError, match=rf"^{operator.name}: 5 workers in a row died before one did a unit: "):
-        runner.run([operator], [0, 1], lambda report: None)
+    with pytest.raises(CurationError, match=rf"^{operator.name}: 7 workers in a row died before one did a unit: "):
+        runner.run([operator], range(20), lambda report: None)
 
 
 class HandsOver(Operator):
@@ -203,7 +251,7 @@ class Holder:
 
 def test_what_it_holds_is_given_back_when_another_run_may_wait_for_it(tmp_path, ray_address, monkeypatch, caplog):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr("curation.runtime.ray_staffing.PATIENCE_S", 6.0)
+    monkeypatch.setattr("curation.runtime.on_ray.staffing.PATIENCE_S", 6.0)
     (tmp_path / "leave").touch()
     holder = Holder.remote()
     ray.get(holder.__ray_ready__.remote())
@@ -252,7 +300,7 @@ class Timed(Operator):
 
 def test_pools_are_resized_where_they_are_and_share_what_is_shared_when_costs_are_known(ray_address, monkeypatch):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    monkeypatch.setattr("curation.runtime.ray_runner.FIRST_PARTS", 1)
+    monkeypatch.setattr("curation.runtime.on_ray.runner.FIRST_PARTS", 1)
     reports = []
     runner = RayRunner(address=ray_address)
     runner.run([Timed("quick", 0.01), Timed("slow", 0.2)], range(60), reports.append)

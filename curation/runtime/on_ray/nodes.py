@@ -26,5 +26,6 @@ def _node(entry: Mapping[str, Any]) -> Node:
             cpus=resources.get("CPU", 0.0), gpus=resources.get("GPU", 0.0), memory_bytes=resources.get("memory", 0.0)
         ),
         # Ray gives every node resources of its own, such as `node:10.0.0.3` and `accelerator_type:L4`.
+        store_bytes=resources.get("object_store_memory", 0.0),
         carries=frozenset(name for name in resources if ":" not in name and name not in _EVERYWHERE),
     )

@@ -25,8 +25,8 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobSubmissionClient
 
 from curation.errors import CurationError, LostJobError, RecipeError, TransientError, first_line
+from curation.runtime.on_ray.secrets import new_ticket, sealed
 from curation.runtime.secret_names import TICKET
-from curation.runtime.secrets import new_ticket, sealed
 
 # They tell of every upload and connection, in between the job's own words.
 for _module in ("ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk"):
@@ -163,7 +163,7 @@ class JobServer:
         """Starts a job in a folder with the files of a zip archive.
 
         Args:
-            secrets: Environment variables for the driver; see `curation.runtime.secrets`.
+            secrets: Environment variables for the driver; see `curation.runtime.on_ray.secrets`.
         """
         variables = {"RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S)}
         with self._answers():

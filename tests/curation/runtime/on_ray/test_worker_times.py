@@ -1,6 +1,6 @@
 """The time in steps, as reports tell it."""
 
-from curation.runtime.worker_times import StepTimes
+from curation.runtime.on_ray.worker_times import StepTimes
 from schemas.records import UnitReport
 
 

@@ -12,8 +12,8 @@ from ray.exceptions import RayError
 
 from curation.errors import CurationError
 from curation.masking import known_values, mask_process, remember
+from curation.runtime.on_ray.secrets import Lender
 from curation.runtime.partitions import WrittenPartitions, read_partition
-from curation.runtime.secrets import Lender
 from curation.storage.store import Store
 
 WORKER_MEMORY_BYTES = 1 << 30

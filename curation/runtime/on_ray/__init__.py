@@ -1,0 +1,1 @@
+"""The runner on Ray. The only folder of the engine that imports Ray."""
