@@ -6,8 +6,8 @@ INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
 # Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
 TEST_PROCESSES ?= 3
-# One of them has all tests that start Ray.
-FAULT_PROCESSES ?= 2
+# One has the tests on a Ray that they share, one those that start a Ray of their own, one the others. Ray mostly waits.
+FAULT_PROCESSES ?= 3
 DUCKDB := $(VENV)-duckdb
 DEDUPE_PEER := $(VENV)-imagededup
 
@@ -38,7 +38,7 @@ test-faults: install ## what kills, breaks and lies: workers, nodes, drivers, di
 		--durations 10 $(TEST_ARGS)
 
 test-cluster: install ## submitted jobs on a real cluster of several nodes on this machine: some minutes
-	$(BIN)/python -m pytest tests/cluster $(TEST_ARGS)
+	$(BIN)/python -m pytest tests/cluster --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 check: install
 	$(BIN)/ruff check .

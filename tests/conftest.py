@@ -11,22 +11,22 @@ settings.register_profile("repository", deadline=None, derandomize=True)
 settings.load_profile("repository")
 
 STARTS_RAY = (
-    "tests/integration/test_sandbox_run.py",
-    "tests/jobs/training/test_distributed.py",
     "tests/curation/runtime/on_ray/test_runner.py",
     "tests/curation/runtime/on_ray/test_partitions.py",
     "tests/curation/runtime/on_ray/test_shared.py",
     "tests/s3/test_run_on_ceph.py",
     *(
         f"tests/faults/test_{name}.py"
-        for name in (
-            *("worker_deaths", "driver_deaths", "two_drivers", "notice_to_end", "quarantine"),
-            *("lost_nodes", "full_object_store", "growing_cluster", "ray_of_a_run", "tokens"),
-            "ray_of_a_training",
-        )
+        for name in ("worker_deaths", "driver_deaths", "two_drivers", "notice_to_end", "quarantine")
     ),
 )
-"""One after the other, in one process, on one cluster, and first of all: two Rays at a time would starve each other."""
+"""One after the other, in one process, on one cluster, and first of all."""
+
+STARTS_RAYS_OF_ITS_OWN = tuple(
+    f"tests/faults/test_{name}.py"
+    for name in ("ray_of_a_training", "growing_cluster", "lost_nodes", "full_object_store", "ray_of_a_run", "tokens")
+)
+"""One after the other, in another process: three Rays at a time would starve each other."""
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +55,11 @@ def s3_server():
 
 @pytest.fixture(scope="session")
 def one_language_model():
-    """The model that tells languages is loaded once: the runs of this process would take a second to load their own."""
-    from stages.text import rules
+    """The model that tells languages is loaded once: each run in this process would take a second to load its own."""
+    from stages.text import prose, rules
 
-    with mock.patch.object(rules, "LanguageModel", functools.cache(rules.LanguageModel)):
+    cached = functools.cache(rules.LanguageModel)
+    with mock.patch.object(rules, "LanguageModel", cached), mock.patch.object(prose, "LanguageModel", cached):
         yield
 
 
@@ -69,7 +70,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         asked = item.get_closest_marker("timeout")
         longest[item.path] = max(longest.get(item.path, 0), asked.args[0] if asked else 0)
-    items.sort(key=lambda item: (item.nodeid.split("::")[0] not in STARTS_RAY, -longest[item.path]))
+    items.sort(key=lambda item: (_on_ray(item.nodeid.split("::")[0]) is None, -longest[item.path]))
+
+
+def _on_ray(file):
+    """The name of the tests that a file belongs to, of those that start Ray."""
+    if file in STARTS_RAY:
+        return "Ray"
+    return "Rays of their own" if file in STARTS_RAYS_OF_ITS_OWN else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -80,6 +88,6 @@ def pytest_xdist_make_scheduler(config, log):
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid):
             file = super()._split_scope(nodeid)
-            return "Ray" if file in STARTS_RAY else file
+            return _on_ray(file) or file
 
     return ByFile(config, log)

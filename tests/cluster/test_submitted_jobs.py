@@ -105,8 +105,7 @@ def drawing(seed):
 def place(tmp_path_factory):
     cluster, server = RayCluster(), S3Server()
     try:
-        cluster.add_node(2, {"fetch_node": 1})
-        cluster.add_node(2, {"hash_node": 1})
+        cluster.add_nodes({"fetch_node": 2, "hash_node": 2})
         yield Place(cluster, server, tmp_path_factory.mktemp("here"))
     finally:
         cluster.stop()

@@ -8,6 +8,11 @@ from jobs.sandbox.server import serve
 from jobs.sandbox.web import build_web
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_runs(one_language_model):
+    """All runs of these tests in this process share the model that tells languages."""
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory):
     web = build_web(tmp_path_factory.mktemp("web"), pairs=PAIRS, seed=SEED, port=port_of_its_own())
@@ -16,7 +21,7 @@ def sandbox(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(one_language_model, sandbox, tmp_path_factory):
+def undisturbed(sandbox, tmp_path_factory):
     """The folder of a run, and its summary."""
     out = tmp_path_factory.mktemp("undisturbed")
     return out, sandbox.run(out)

@@ -9,6 +9,11 @@ from word_recipes import write_recipe
 from jobs.cli import main
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_runs(one_language_model):
+    """All runs of these tests in this process share the model that tells languages."""
+
+
 @pytest.fixture(scope="session")
 def finished_words(tmp_path_factory):
     """The folder of a finished run of the recipe of words. To look at only."""

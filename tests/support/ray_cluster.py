@@ -42,7 +42,7 @@ class RayCluster:
         }
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         self.environment = {**kept, "PATH": path, "RAY_worker_niceness": "0", **token}
-        self._nodes = []
+        self._nodes, self._starts = [], 0
         head = ["--head", "--num-cpus=0", "--include-dashboard=true", f"--temp-dir={self.folder}"]
         ports = [f"--port={self.port}", f"--dashboard-port={self.dashboard_port}"]
         ports.append(f"--ray-client-server-port={free_port()}")
@@ -53,40 +53,48 @@ class RayCluster:
             self.stop()
             raise
 
-    def add_node(self, cpus, resources):
-        """Starts a node that carries custom resources, such as `{"fetch_node": 1}`."""
-        before = self._alive()
-        arguments = [f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}", f"--resources={json.dumps(resources)}"]
-        self._start(arguments)
+    def add_nodes(self, nodes):
+        """Starts nodes that carry a custom resource each, such as `{"fetch_node": 2}`: one with two processors."""
+        arguments = {
+            carried: [f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}", f'--resources={{"{carried}": 1}}']
+            for carried, cpus in nodes.items()
+        }
+        started = {carried: self._start(how) for carried, how in arguments.items()}
+        for carried, how in arguments.items():
+            self._until_joined(started[carried], carried, how)
+
+    def _until_joined(self, node, carried, arguments):
         # A node gives up after 30 seconds, which may be too few on a busy machine.
         for _ in range(3):
             limit = time.monotonic() + 60
-            while self._nodes[-1].poll() is None and time.monotonic() < limit:
-                if self._alive() > before:
+            while node.poll() is None and time.monotonic() < limit:
+                if self._is_alive(carried):
                     return
                 time.sleep(0.5)
-            self._end(self._nodes.pop())
-            self._start(arguments)
+            self._nodes.remove(node)
+            self._end(node)
+            node = self._start(arguments)
         raise AssertionError(f"the node does not join: {self.logged()}")
 
-    def _alive(self):
+    def _is_alive(self, carried):
         nodes = self.asked("/api/v0/nodes?detail=1")["data"]["result"]["result"]
-        return sum(node["state"] == "ALIVE" for node in nodes)
+        return any(node["state"] == "ALIVE" and carried in node["resources_total"] for node in nodes)
 
     def _start(self, arguments):
         more = ["--disable-usage-stats", "--num-gpus=0", "--block"]
         memory = ["--object-store-memory=100000000", f"--dashboard-agent-listen-port={free_port()}"]
-        log = (self.folder / f"node-{len(self._nodes)}.txt").open("wb")
-        self._nodes.append(
-            subprocess.Popen(
-                [str(RAY), "start", *arguments, *more, *memory],
-                env=self.environment,
-                cwd=self.folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._starts += 1
+        log = (self.folder / f"node-{self._starts}.txt").open("wb")
+        node = subprocess.Popen(
+            [str(RAY), "start", *arguments, *more, *memory],
+            env=self.environment,
+            cwd=self.folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
+        self._nodes.append(node)
+        return node
 
     def _has_job_server(self):
         try:
