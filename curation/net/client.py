@@ -66,7 +66,7 @@ class WebClient:
         self._settings = settings
         self._policy = policy
         self._retry = retry
-        self._turns = HostTurns(limits, settings.limits.host_concurrency)
+        self._turns = HostTurns(limits, settings.limits.host_concurrency, settings.concurrency)
         self._robots_gate = asyncio.Semaphore(settings.concurrency)
         self._windows = {is_image: self._turns.open_window(2 * settings.concurrency) for is_image in (True, False)}
         self._room_first: set[str] = set()

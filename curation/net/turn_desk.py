@@ -56,6 +56,7 @@ class TurnDesk:
         self._waiting_for = 0
         self._linger_s = _FIRST_LINGER_S
         self._told_at = 0.0
+        self._asked_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
         self._telling = False
@@ -104,8 +105,10 @@ class TurnDesk:
                 logger.debug("the coordinator could not be told that a worker has ended: %r", error)
 
     def _tell_soon(self) -> None:
+        """Keeps the distance; a wish from the last wish alone, so that a part begins as soon as another ends."""
         if not self._telling:
-            self._tell_at(max(self._loop.time(), self._told_at + self._linger_s))
+            before = self._asked_at if self._outbox.wanted else self._told_at
+            self._tell_at(max(self._loop.time(), before + self._linger_s))
 
     def _tell_at(self, due: float) -> None:
         if self._closing or due >= self._due:
@@ -124,6 +127,8 @@ class TurnDesk:
             ask.held, ask.returned = dict(self._held), {}
         self._waiting_for += sum(ask.wanted.values())
         self._told_at = self._loop.time()
+        if ask.wanted:
+            self._asked_at = self._told_at
         self._start(self._told(ask))
 
     async def _told(self, ask: Ask) -> None:

@@ -69,9 +69,16 @@ class HostTurns:
     for: without it, nobody knows how often a host is asked.
     """
 
-    def __init__(self, link: SharedLink, most_asked: int) -> None:
-        """Takes the way to the coordinators and how many turns at one host it makes sense to ask for at once."""
+    def __init__(self, link: SharedLink, most_asked: int, most_used: int | None = None) -> None:
+        """Takes the way to the coordinators and how many turns at one host it makes sense to ask for at once.
+
+        Args:
+            link: Leads to the coordinators.
+            most_asked: Turns at one host that it makes sense to ask for at once.
+            most_used: Turns at one host that can be used at once; None for any number.
+        """
         self._most_asked = most_asked
+        self._most_used = inf if most_used is None else most_used
         self._desks = [TurnDesk(link, copy, self) for copy in range(link.copies)]
         self._queues: dict[str, _Queue] = {}
         self._closed: dict[tuple[str, int], tuple[float, Closure]] = {}
@@ -160,14 +167,18 @@ class HostTurns:
         queue.waiters.append(waiter)
         if interval_s:
             self._desk(host).set_interval(host, interval_s)
-        if queue.asked < self._most_asked:
+        if queue.asked < self._askable(queue):
             queue.unanswered.append(waiter)
             self._want(host, queue)
         else:
             waiter.leave_window()
 
+    def _askable(self, queue: _Queue) -> int:
+        """Turns that may be asked for at a time: what is in hand is passed on, and more could not be used."""
+        return int(min(self._most_asked, max(0, self._most_used - queue.holding)))
+
     def _want(self, host: str, queue: _Queue) -> None:
-        missing = min(len(queue.waiters), self._most_asked) - queue.asked
+        missing = min(len(queue.waiters), self._askable(queue)) - queue.asked
         if missing > 0:
             queue.asked += missing
             self._desk(host).want(host, missing)

@@ -38,8 +38,8 @@ def link_to(limits: TurnLimits, **options: object) -> LocalLink:
 
 
 @asynccontextmanager
-async def workers(link: LocalLink, number: int, most_asked: int = 8):
-    crew = [HostTurns(link, most_asked) for _ in range(number)]
+async def workers(link: LocalLink, number: int, most_asked: int = 8, most_used: int | None = None):
+    crew = [HostTurns(link, most_asked, most_used) for _ in range(number)]
     try:
         yield crew
     finally:

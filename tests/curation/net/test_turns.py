@@ -105,6 +105,45 @@ def test_turn_goes_to_others_after_a_second_when_one_worker_has_endless_work():
     assert 0.5 < with_workers(2, work, TurnLimits(1)) < 1.5
 
 
+def test_a_worker_asks_for_no_more_turns_than_it_can_use():
+    guests = Guests()
+
+    async def run():
+        async with workers(link_to(TurnLimits(4)), 2, most_used=3) as (busy, other):
+            # More requests than may be in flight, and then some that wait for their turn to be passed on.
+            tasks = [asyncio.ensure_future(guests.visit(busy, "h", 0.02)) for _ in range(100)]
+            await asyncio.sleep(0.3)
+            started = time.monotonic()
+            await Guests().visit(other, "h")
+            waited_s = time.monotonic() - started
+            await asyncio.gather(*tasks)
+            return waited_s
+
+    # One of four turns was free, though a hundred requests of another worker wait.
+    assert asyncio.run(run()) < 0.4
+    assert guests.most["h"] == 3
+    assert len(guests.began["h"]) == 100
+
+
+def test_a_turn_is_asked_for_at_once_when_nothing_but_a_return_was_told_before():
+    async def work(crew):
+        waited = []
+        # Who is alone may ask at any time.
+        await Guests().visit(crew[1], "other")
+        for _ in range(5):
+            await asyncio.sleep(0.3)
+            async with crew[0].turn("h", AskWindow(1)):
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(0.02)
+            started = time.monotonic()
+            await Guests().visit(crew[0], "h", 0.0)
+            waited.append(time.monotonic() - started)
+        return min(waited)
+
+    # The turn went back 20 ms before: a tenth of a second would have to pass between two wishes.
+    assert with_workers(2, work, TurnLimits(4)) < 0.06
+
+
 def test_hosts_do_not_wait_for_each_other_when_one_is_full():
     async def work(crew):
         async with crew[0].turn("slow", AskWindow(1)) as turn:
