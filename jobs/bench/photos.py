@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,8 @@ def make_photos(folder: Path, count: int, seed: int = 0, processes: int = 2) -> 
         if (found.count, found.seed) == (count, seed):
             return found
     starts = range(0, count, _CHUNK)
-    with ProcessPoolExecutor(processes) as pool:
+    # A fork of a process with threads stands still where one of them held a lock.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         sums = list(
             pool.map(_write_chunk, *zip(*((folder, at, min(at + _CHUNK, count), seed) for at in starts), strict=True))
         )
