@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from math import inf
 from types import TracebackType
@@ -17,6 +18,7 @@ from curation.net.turn_messages import SERVED, THROTTLED, UNREACHABLE, Closure, 
 from schemas.outcomes import FailureReason
 
 _MAX_REMEMBERED = 100_000
+_SHORTEST = 0.7
 _ASKED_PER_S = 10.0
 """So many times its places a window passes in a second, however long an answer takes."""
 
@@ -223,6 +225,8 @@ class HostTurns:
 
     def _deliver(self, host: str, keep_s: float, rested: int) -> None:
         queue = self._queues[host]
+        # Turns that came together must not end together, or all of a worker's requests would wait for the next answer.
+        keep_s *= random.uniform(_SHORTEST, 1.0)
         if queue.rested == rested and _pass_on(queue, asyncio.get_running_loop().time() + keep_s):
             self._want(host, queue)
         else:

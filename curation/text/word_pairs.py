@@ -25,6 +25,8 @@ NONE = np.uint32(2**32 - 1)
 _PIECE = 1 << 22
 """Pairs that are sorted at a time, if they do not all begin with one word."""
 _BITS = 64
+_THREADS = 8
+"""At most: each holds a piece, which is some 40 bytes a pair."""
 
 
 def pair_counts(texts: InternedWords) -> Numbers:
@@ -43,7 +45,7 @@ def pair_counts(texts: InternedWords) -> Numbers:
         sizes = np.diff(heads, prepend=0, append=len(places)).astype(np.uint32)
         counts[places] = np.repeat(sizes, sizes)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(min(_THREADS, len(os.sched_getaffinity(0)))) as threads:
         for _ in threads.map(count, _ranges(texts.counts, second_bits)):
             pass
     return counts

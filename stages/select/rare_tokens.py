@@ -43,7 +43,8 @@ class RareTokens(Exchange):
     """Rejects every row whose text has a rare word, and names the rarest. A text without words has none.
 
     Held in memory are one copy of each different word and four bytes for every word of every text, twice as many with
-    `most_frequent`; nothing for each pair.
+    `most_frequent`. That one counts pairs 4 million at a time on up to 8 processors, at 40 bytes each, and those that
+    begin with the same word at once.
     """
 
     Config = RareTokensConfig

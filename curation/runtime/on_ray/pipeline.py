@@ -18,7 +18,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from curation.errors import first_line
+from curation.errors import CurationError, first_line
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
 from curation.runtime.attempts import fatal_error
@@ -33,6 +33,8 @@ _DEATHS = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
 _NO_ROOM = (ObjectStoreFullError, OutOfDiskError)
 _MOST_LOSSES = 10
 """Of what was handed over, until a unit is given up: nodes that cannot reach each other lose all of it."""
+MOST_CRASHED = 100
+"""Units that are set aside because they kill their workers, before any is done, until the run is given up."""
 _NEWEST = 0.1
 """Share of the latest payload in the mean of what payloads weigh."""
 
@@ -40,8 +42,8 @@ _NEWEST = 0.1
 class Pipeline:
     """Units on their way through pools.
 
-    A unit waits behind others when its worker dies, and starts again when what was handed over is lost. One that fails
-    is tried again when all others are done: what was wrong may be over by then.
+    A unit stays where it is when its worker dies, and starts again when what was handed over is lost. One that fails is
+    tried again when all others are done: what was wrong may be over by then.
 
     Args:
         answers: Where the pools put what their workers say.
@@ -171,14 +173,9 @@ class Pipeline:
             if pool.died(answer.hand):
                 self._staffing.lost(pool, mask(first_line(cause)))
             if unit.tries < self._max_tries:
-                # Others first: where they can be done, nothing is wrong with the workers.
-                self._waiting[unit.place].append(unit)
-                return
-            if pool.done:
-                pool.deaths_in_a_row = 0
-            self._ended(
-                unit, UnitReport(unit=unit.number, error=f"{pool.operator.name} crashed its worker at every try")
-            )
+                self._waiting[unit.place].appendleft(unit)
+            else:
+                self._crashed(unit, pool)
         elif isinstance(cause, ObjectLostError) and unit.losses < _MOST_LOSSES:
             # What was made of it is gone with its node, for which no operator is to blame.
             unit.losses += 1
@@ -188,6 +185,14 @@ class Pipeline:
             self._reported(unit, UnitReport(unit=unit.number, error=f"{pool.operator.name}: {mask(first_line(cause))}"))
         else:
             raise error if error is not None else AssertionError("no answer and no error")
+
+    def _crashed(self, unit: Unit, pool: Pool) -> None:
+        """Sets a unit aside. Where all do that, it is the workers with which something is wrong."""
+        said = f"{pool.operator.name} crashed its worker at every try"
+        pool.crashed += 1
+        if not pool.done and pool.crashed >= MOST_CRASHED:
+            raise CurationError(f"{said}, for each of {pool.crashed} units, and no unit was done")
+        self._ended(unit, UnitReport(unit=unit.number, error=said))
 
     def _reported(self, unit: Unit, report: UnitReport) -> None:
         if report.fatal:

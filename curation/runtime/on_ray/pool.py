@@ -95,7 +95,8 @@ class Pool:
         most: How many there may be, when nodes join.
         in_work: Units that its workers have been given and not answered.
         done: Units that they have answered.
-        deaths_in_a_row: Workers that died since one has answered.
+        crashed: Units that killed their workers at every try.
+        deaths_in_a_row: Workers that died with nothing to do since one has done a unit.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Pool:
         self.operator = operator
         self.depth = depth
         self.planned = self.aim = self.most = 1
-        self.in_work = self.done = self.deaths_in_a_row = 0
+        self.in_work = self.done = self.crashed = self.deaths_in_a_row = 0
         self.hands: list[Hand] = []
         self._leaving: list[Hand] = []
         self._max_tries = max_tries
@@ -195,7 +196,7 @@ class Pool:
         ray.kill(hand.actor, no_restart=True)
         if hand.leaving:
             return False
-        self.deaths_in_a_row += 1
+        self.deaths_in_a_row += not hand.units
         return True
 
     def retire(self, count: int) -> None:

@@ -59,8 +59,8 @@ class Staffing:
         Raises:
             CurationError: They die again and again before they have done anything.
         """
-        # A unit that kills its workers does so as often as it may be tried, and once while it is one of several.
-        if pool.deaths_in_a_row > (self._max_tries + 1) * pool.aim:
+        # Those that had something to do are another matter: it may be the fault of what they did.
+        if pool.deaths_in_a_row > self._max_tries * pool.aim:
             died = pool.deaths_in_a_row
             raise CurationError(f"{pool.operator.name}: {died} workers in a row died before one did a unit: {cause}")
         for other in self._pools:

@@ -24,6 +24,23 @@ def test_texts_go_when_a_word_is_rarer_than_the_bound(least, rejected):
     assert set(reasons) <= {None, "min_count"}
 
 
+@pytest.mark.parametrize("texts", [[], [None, None], ["", None, "..."]])
+@pytest.mark.parametrize(
+    "settings", [{"min_count": 2}, {"most_frequent": 1}, {"most_frequent": 1, "judge": "words_and_pairs"}]
+)
+def test_every_row_stays_when_no_text_has_a_word(texts, settings):
+    nothing = [None] * len(texts)
+
+    verdicts = judged(texts, **settings)
+
+    assert verdicts == {
+        "row": list(range(len(texts))),
+        "reason": nothing,
+        "detail": nothing,
+        "text_rarest_count": nothing,
+    }
+
+
 def test_rarest_word_is_named_with_its_count_when_a_text_goes():
     verdicts = judged(min_count=4)
 

@@ -174,20 +174,26 @@ class NoMemory(NoModel):
         os._exit(1)
 
 
-class DiesSoon(NoModel):
-    """Can be set up, and dies before it is given anything."""
-
-    name = "dies_soon"
-
-    def setup(self):
-        threading.Timer(0.002, os._exit, [1]).start()
-
-
-@pytest.mark.parametrize("operator", [NoMemory(), DiesSoon()], ids=["in setup", "behind it"])
-def test_it_ends_when_workers_die_again_and_again_before_they_have_done_a_unit(operator, runner):
+def test_it_ends_when_workers_die_again_and_again_before_they_are_set_up(runner):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with pytest.raises(CurationError, match=rf"^{operator.name}: 7 workers in a row died before one did a unit: "):
-        runner.run([operator], range(20), lambda report: None)
+    with pytest.raises(CurationError, match=r"^no_memory: 5 workers in a row died before one did a unit: "):
+        runner.run([NoMemory()], [0, 1], lambda report: None)
+
+
+def test_it_ends_when_unit_after_unit_kills_its_workers_and_none_is_done(runner, monkeypatch, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr("curation.runtime.on_ray.pipeline.MOST_CRASHED", 3)
+    said = "deadly crashed its worker at every try, for each of 3 units, and no unit was done"
+    with pytest.raises(CurationError, match=f"^{said}$"):
+        runner.run([Deadly(tmp_path, set(range(20)), after_s=0.0)], range(20), lambda report: None)
+
+
+def test_all_are_set_aside_when_there_are_none_but_units_that_kill_their_workers(ray_address, tmp_path):
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    reports = []
+    deadly = Deadly(tmp_path, set(range(5)), after_s=0.0)
+    RayRunner(max_tries=2, max_workers=1, address=ray_address).run([deadly], range(5), reports.append)
+    assert sorted(report.unit for report in reports if report.error) == list(range(5))
 
 
 class HandsOver(Operator):
