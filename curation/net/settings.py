@@ -16,7 +16,8 @@ class ClientSettings:
     Attributes:
         user_agent: The header's value.
         agent: The product token in it, by which robots.txt and X-Robots-Tag may name this crawler.
-        concurrency: Requests in flight for robots.txt; for bodies the gate of each fetch counts.
+        concurrency: Requests in flight for robots.txt, and turns that are held at one host; for bodies the gate of each
+            fetch counts.
         limits: What holds for each host and domain over all clients of a run.
         connect_timeout_s: For connecting and the TLS handshake together.
         first_byte_timeout_s: From the request to the end of the response's headers.
