@@ -19,6 +19,7 @@ from schemas.outcomes import FailureReason
 
 _MAX_REMEMBERED = 100_000
 _SHORTEST = 0.7
+"""Share of the time that it may be kept after which a turn ends at the earliest."""
 _ASKED_PER_S = 10.0
 """So many times its places a window passes in a second, however long an answer takes."""
 
