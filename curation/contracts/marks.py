@@ -54,6 +54,11 @@ def with_marks(table: pa.Table, marks: Sequence[Mark | None]) -> pa.Table:
     return with_columns(table, _FIELDS, [pa.array(column, pa.string()) for column in values])
 
 
+def has_marks(result: pa.Table) -> bool:
+    """Whether a row of a stage's result is marked."""
+    return "outcome" in result.column_names and result["outcome"].null_count < result.num_rows
+
+
 def _storable(detail: str | None) -> str | None:
     """The detail without the lone surrogates that bytes from outside may have become: Arrow refuses them."""
     if detail is None or detail.isascii():

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 
-from curation.contracts.marks import MARK_COLUMNS
+from curation.contracts.marks import MARK_COLUMNS, has_marks
 from curation.contracts.pieces import with_columns
 from curation.contracts.stage import Stage, StreamingStage, earlier_name
 from curation.engine.stage_contract import WaitingRows, check_result
@@ -212,15 +212,13 @@ class StageChain:
         rows = rows.drop_columns(self._no_longer_needed(index, rows))
         span = self._span_of(stage)
         span.rows += rows.num_rows
-        if "outcome" not in result.column_names or result["outcome"].null_count == result.num_rows:
+        if not has_marks(result):
             return rows
         dead = np.array(result["outcome"].is_valid())
-        if dead.any():
-            marks = result.select(list(MARK_COLUMNS)).filter(pa.array(dead))
-            span.ended.update(marks["reason"].to_pylist())
-            ended.append(_end(rows.filter(pa.array(dead)), marks, stage.config.step_name))
-            rows = rows.filter(pa.array(~dead))
-        return rows
+        marks = result.select(list(MARK_COLUMNS)).filter(pa.array(dead))
+        span.ended.update(marks["reason"].to_pylist())
+        ended.append(_end(rows.filter(pa.array(dead)), marks, stage.config.step_name))
+        return rows.filter(pa.array(~dead))
 
     def _no_longer_needed(self, index: int, rows: pa.Table) -> list[str]:
         later = {name for stage in self.stages[index + 1 :] for name in stage.spec.requires} | self._needed_later

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.contracts.marks import MARK_COLUMNS, UNCHANGED
+from curation.contracts.marks import MARK_COLUMNS, UNCHANGED, has_marks
 from curation.contracts.stage import Stage, earlier_name
 from curation.errors import StageError
 from schemas.columns import COLUMNS
@@ -100,7 +100,7 @@ def _check_marks(result: pa.Table, step: str, part: int) -> None:
 
 def _check_unchanged(earlier: pa.Table, result: pa.Table, step: str, part: int) -> None:
     """Only a row of which the stage was given something can be what it was."""
-    if "outcome" not in result.column_names or result["outcome"].null_count == result.num_rows:
+    if not has_marks(result):
         return
     unchanged = np.array(pc.equal(result["outcome"], UNCHANGED).fill_null(False))
     known = np.zeros(result.num_rows, dtype=bool)

@@ -74,9 +74,7 @@ def _ranges(counts: Counts, second_bits: int) -> Iterator[range]:
 
 def _packed(texts: InternedWords, firsts: range, second_bits: int) -> tuple[Counts, npt.NDArray[np.uint64]]:
     """Where the pairs begin whose first words are these; and each as one number, above its place among them."""
-    found = [np.zeros(0, np.int64), *(places for places in _places(texts, firsts))]
-    places = np.concatenate(found)
-    del found
+    places = np.concatenate([np.zeros(0, np.int64), *_places(texts, firsts)])
     packed = np.subtract(texts.numbers[places], firsts.start, dtype=np.uint64)
     packed <<= np.uint64(second_bits)
     places += 1

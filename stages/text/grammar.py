@@ -10,6 +10,7 @@ from pydantic import Field
 
 from curation.contracts.config import StepConfig
 from curation.contracts.marks import Mark, rejected, with_marks
+from curation.contracts.pieces import with_columns
 from curation.contracts.stage import Stage, StageSpec
 from curation.text.grammar import grammar
 from curation.text.lexicon import load_lexicon
@@ -58,8 +59,7 @@ class TextGrammar(Stage):
         counts = grammar(text.select(words(pl.col("text"))).to_series(), load_lexicon())
         counts = counts.rename({"nouns": "text_nouns", "determiners": "text_determiners"})
         added = counts.to_arrow().cast(schema_of(*_ADDS))
-        for name in _ADDS:
-            table = table.append_column(added.schema.field(name), added[name])
+        table = with_columns(table, list(added.schema), added.columns)
         marks: list[Mark | None] = [None] * len(counts)
         for rule in ("min_nouns", "min_determiners"):
             bound, figures = getattr(self.config, rule), counts[f"text_{rule[4:]}"]

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from curation.contracts.config import StepConfig
 from curation.contracts.marks import Mark, rejected, with_marks
+from curation.contracts.pieces import with_columns
 from curation.contracts.stage import Stage, StageSpec
 from curation.errors import RecipeError
 from curation.text.function_words import FUNCTION_WORDS, function_words_of
@@ -97,8 +98,7 @@ class TextProse(Stage):
         text = pl.Series("text", pl.from_arrow(table["text"]), dtype=pl.String)
         measured = self._measured(text, self._model)
         added = measured.select(_ADDS).to_arrow().cast(schema_of(*_ADDS))
-        for name in _ADDS:
-            table = table.append_column(added.schema.field(name), added[name])
+        table = with_columns(table, list(added.schema), added.columns)
         marks: list[Mark | None] = [None] * len(text)
         for rule, broken, detail in self._rules():
             for place, evidence in measured.with_row_index().filter(broken).select("index", detail).iter_rows():

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from curation.contracts.config import StepConfig
 from curation.contracts.marks import Mark, rejected, with_marks
+from curation.contracts.pieces import with_columns
 from curation.contracts.stage import Stage, StageSpec
 from curation.errors import RecipeError
 from curation.text.keywords import keyword_counts
@@ -124,8 +125,7 @@ class TextRules(Stage):
         measured = self._measured(text.alias("text"), self._model).hstack(personal)
         adds = self._adds()
         added = measured.select(adds).to_arrow().cast(schema_of(*adds))
-        for name in adds:
-            table = table.append_column(added.schema.field(name), added[name])
+        table = with_columns(table, list(added.schema), added.columns)
         marks = self._marks(measured)
         return with_marks(table, marks) if any(marks) else table
 

@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,14 +12,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+from ports import free_port
+
 REPOSITORY = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class RayCluster:
