@@ -131,7 +131,7 @@ def test_the_rest_of_a_part_fails_when_its_time_is_over_and_the_next_part_is_fet
     async def hang(exchange: Exchange) -> None:
         await asyncio.sleep(20)
 
-    stage = made(part_timeout_s=0.5)
+    stage = made(part_timeout_s=2.0)
     try:
         urls = [web.handle("/hang", hang), web.on("/a", body=BODY)]
         assert reasons(stage, urls) == ["deadline", None]
