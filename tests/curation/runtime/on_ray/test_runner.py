@@ -309,10 +309,10 @@ def test_pools_are_resized_where_they_are_and_share_what_is_shared_when_costs_ar
     monkeypatch.setattr("curation.runtime.on_ray.runner.FIRST_PARTS", 1)
     reports = []
     runner = RayRunner(address=ray_address)
-    runner.run([Timed("quick", 0.01), Timed("slow", 0.2)], range(60), reports.append)
-    assert sorted(report.unit for report in reports) == list(range(60))
+    runner.run([Timed("quick", 0.01), Timed("slow", 0.2)], range(90), reports.append)
+    assert sorted(report.unit for report in reports) == list(range(90))
     # Two workers of each do two units for each of them; the others are done by one and by three.
-    late = Counter(name for report in reports if report.unit >= 40 for name in report.rejected)
+    late = Counter(name for report in reports if report.unit >= 70 for name in report.rejected)
     assert sorted(name.split()[0] for name in late) == ["quick", "slow", "slow", "slow"]
     assert {name.split()[2] for name in late} == {"True"}
 
