@@ -15,6 +15,8 @@ from pydantic import Field
 from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
+from curation.evaluation_sets.files import find_set
+from curation.evaluation_sets.vectors import check_vectors, table_vectors
 from curation.key_draws import key_bits
 from curation.similarity.earlier_cosines import nearest_earlier
 from curation.similarity.spherical_kmeans import Centroids, fit_centroids
@@ -43,6 +45,9 @@ class DeduplicateSemanticConfig(StepConfig):
         seed: Another seed, another sample and other clusters.
         keep: Which rows of a cluster come first, and so are kept: those `farthest` from its centroid, as published,
             those `nearest` to it, or those with the `best_score` by CLIP. Ties are broken by key.
+        targets: Parquet tables with a column of the same name, of pictures that more is wanted like: a file, a folder
+            or a glob, any fsspec URL, such as the shards' tables of a run over them. A row is rejected if the centroid
+            of its cluster is the nearest to none of them, or it has no embedding. Null: no cluster is rejected.
         tile_rows: So many rows are compared with so many at a time.
     """
 
@@ -54,6 +59,7 @@ class DeduplicateSemanticConfig(StepConfig):
     sample_rows: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
     keep: Literal["farthest", "nearest", "best_score"] = "farthest"
+    targets: str | None = Field(None, min_length=1)
     tile_rows: Tuning[int] = Field(2048, ge=1, le=32_768)
 
 
@@ -67,7 +73,8 @@ class DeduplicateSemantic(Exchange):
 
     Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication" (2023),
         section 3 and its pseudo-code. What departs: the clusters are fitted to a sample, and embeddings are compared in
-        steps of 1/4000.
+        steps of 1/4000. Targets: Gadre et al., "DataComp: In search of the next generation of multimodal datasets"
+        (2023), section 3.4, image-based filtering.
     """
 
     Config = DeduplicateSemanticConfig
@@ -91,6 +98,12 @@ class DeduplicateSemantic(Exchange):
         if column in COLUMNS and not COLUMNS[column].is_vector:
             vectors = ", ".join(name for name, known in COLUMNS.items() if known.is_vector)
             raise RecipeError(f"column {column} holds no vectors ({COLUMNS[column].meaning}); name one of {vectors}")
+        if self.config.targets is not None:
+            check_vectors(find_set(self.config.targets, "tables"), column)
+
+    def content_digest(self) -> str | None:
+        """Of the tables of targets."""
+        return find_set(self.config.targets, "tables").digest if self.config.targets is not None else None
 
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Fits clusters, puts every row into one, and looks through each for rows that are alike."""
@@ -112,7 +125,27 @@ class DeduplicateSemantic(Exchange):
                 "%s: %d clusters, the largest of %d rows",
                 *(self.config.step_name, len(centroids.vectors), int(np.bincount(cluster[cluster >= 0]).max())),
             )
-        return self._verdicts(rows, cluster, cosine, nearest)
+        return self._verdicts(rows, cluster, cosine, nearest, self._wanted(centroids))
+
+    def _wanted(self, centroids: Centroids | None) -> npt.NDArray[np.int32] | None:
+        """The clusters nearest to any target, ascending; None where all are wanted."""
+        if self.config.targets is None:
+            return None
+        if centroids is None:
+            return np.empty(0, np.int32)
+        nearest: set[int] = set()
+        targets = 0
+        dimensions = centroids.vectors.shape[1]
+        for vectors in table_vectors(find_set(self.config.targets, "tables"), self.config.column):
+            if vectors.shape[1] != dimensions:
+                raise RecipeError(
+                    f"{self.config.step_name}: the rows have embeddings of {dimensions} dimensions, `targets` has "
+                    f"them of {vectors.shape[1]}; embed both by one model"
+                )
+            nearest.update(np.unique(centroids.assign(vectors)[0]).tolist())
+            targets += len(vectors)
+        logger.info("%s: %d clusters are nearest to one of %d targets", self.config.step_name, len(nearest), targets)
+        return np.array(sorted(nearest), np.int32)
 
     def _compare(
         self,
@@ -167,22 +200,26 @@ class DeduplicateSemantic(Exchange):
         cluster: npt.NDArray[np.int32],
         cosine: npt.NDArray[np.float32],
         nearest: npt.NDArray[np.int32],
+        wanted: npt.NDArray[np.int32] | None,
     ) -> pl.LazyFrame:
         # No cosine is above 2.
         bound = 1 - self.config.epsilon if self.config.epsilon is not None else 2.0
         with np.errstate(invalid="ignore"):
             alike = pl.Series(cosine.astype(np.float64) > bound)
         of = rows["key"].gather(np.where(alike.to_numpy(), nearest, 0)) if len(rows) else rows["key"]
-        clusters = pl.Series(cluster)
-        return pl.LazyFrame(
-            {"row": rows["row"], "alike": alike, "cluster": clusters, "cosine": pl.Series(cosine), "of": of}
-        ).select(
+        far = np.zeros(len(rows), np.bool_) if wanted is None else ~np.isin(cluster, wanted)
+        columns = {"alike": alike, "far": far, "cluster": cluster, "cosine": cosine, "of": of}
+        clustered = pl.col("cluster") >= 0
+        return pl.LazyFrame({"row": rows["row"], **columns}).select(
             "row",
-            reason=pl.when("alike").then(pl.lit("semantic")),
-            detail=pl.when("alike").then(
-                pl.format("cosine {} > {}", pl.col("cosine").cast(pl.Float64).round(6), pl.lit(f"{bound:.7g}"))
-            ),
-            semantic_cluster=pl.when(pl.col("cluster") >= 0).then("cluster"),
+            reason=pl.when("far").then(pl.lit("far_from_targets")).when("alike").then(pl.lit("semantic")),
+            detail=pl.when(pl.col("far") & ~clustered)
+            .then(pl.lit("no embedding"))
+            .when("far")
+            .then(pl.format("cluster {} is nearest to no target", "cluster"))
+            .when("alike")
+            .then(pl.format("cosine {} > {}", pl.col("cosine").cast(pl.Float64).round(6), pl.lit(f"{bound:.7g}"))),
+            semantic_cluster=pl.when(clustered).then("cluster"),
             semantic_cosine=pl.col("cosine").fill_nan(None),
             semantic_duplicate_of=pl.when("alike").then("of"),
         )

@@ -3,6 +3,7 @@
 import json
 from shutil import copyfile
 
+import polars as pl
 import pytest
 import yaml
 from copy_models import copy_model
@@ -42,19 +43,21 @@ def checked(recipe):
 
 LISTS = ("metadata.json", "metadata/en.json", "metadata/de.json", "metadata/other.json")
 LEDGER = "runs/coco/ledger/1f0c4de7a2b95e83"
+TARGETS = "runs/imagenet/shards/1f0c4de7a2b95e83"
 
 
 @pytest.fixture
 def example_files(tmp_path, monkeypatch):
     """What the pages' recipes read before anything is started."""
     monkeypatch.chdir(tmp_path)
-    for folder in ("data/imagenet/val", "data/flickr30k", "metadata", "models", LEDGER):
+    for folder in ("data/imagenet/val", "data/flickr30k", "metadata", "models", LEDGER, TARGETS):
         (tmp_path / folder).mkdir(parents=True)
     write_shard(tmp_path / "data" / "laion-shards", 0, [0, 1], "webdataset")
     write_shard(tmp_path / "data" / "flickr30k", 0, [0, 1], "webdataset")
     (tmp_path / "data/imagenet/val/a.jpg").write_bytes(saved(gradient(60, 40), "jpg"))
     copyfile(evaluation_table(), tmp_path / LEDGER / "part-00000000.parquet")
     copyfile(copy_model(), tmp_path / "models/sscd_disc_mixup.torchscript.pt")
+    pl.DataFrame({"image_embedding": [[1.0, 0.0]]}).write_parquet(tmp_path / TARGETS / "000000.parquet")
     for name in LISTS:
         (tmp_path / name).write_text('["cat", "dog"]')
     (tmp_path / "queries.txt").write_text("cat\n")

@@ -30,4 +30,6 @@ def files(tmp_path, monkeypatch):
     Path("metadata").mkdir()
     for name in ("queries.txt", "metadata/en.txt", "metadata/other.txt"):
         Path(name).write_text("boat\nlake\n")
+    Path("targets").mkdir()
+    pl.DataFrame({"image_embedding": [[1.0, 0.0, 0.0, 0.0]]}).write_parquet("targets/boat.parquet")
     Path("metadata.json").write_text('["boat", "lake"]')

@@ -144,10 +144,14 @@ def test_text_stays_at_a_threshold_of_obelics_when_the_other_bounds_are_off(rule
     assert ends == [None, f"{'text_rules' if rule == 'max_words' else 'text_prose'}.{rule}"]
 
 
-def test_nothing_goes_for_its_embedding_when_clusters_alone_are_wanted():
-    rows = [{"image_embedding": vector(0.1)}] * 3
+@pytest.mark.parametrize("name", ["datacomp_image_based", "datacomp_1b"])
+@pytest.mark.usefixtures("files")
+def test_image_goes_when_its_cluster_is_far_from_the_target_set(name):
+    rows = [{"image_embedding": vector(cosine)} for cosine in (1.0, 0.2, 0.2, 1.0)]
 
-    assert verdicts(preset_recipe("datacomp_image_based", "clusters.clusters=1"), rows) == [None] * 3
+    ends = verdicts(preset_recipe(name, "clusters.clusters=2"), rows, only=("deduplicate_semantic",))
+
+    assert ends == [None, "clusters.far_from_targets", "clusters.far_from_targets", None]
 
 
 def test_image_goes_above_one_minus_epsilon_when_semdedup_judges():

@@ -71,6 +71,14 @@ def test_pair_given_twice_is_counted_as_the_header_says(name, first):
     assert ("so counts are of different pairs" in load_preset(name).departs) is first
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_header_tells_of_copies_when_a_preset_drops_them(name):
+    preset = load_preset(name)
+    kinds = [step["kind"] for step in yaml.safe_load(preset.text)["steps"] if step.get("name") != "same_pair"]
+
+    assert ("deduplicate" in kinds) == bool(re.search("copy of an image|Copies of an image", preset.departs))
+
+
 def test_presets_are_listed_when_asked_for(capsys):
     assert main(["recipes", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)

@@ -15,6 +15,8 @@ from curation.errors import CurationError, RecipeError
 from schemas.columns import COLUMNS
 from stages.select.deduplicate_semantic import DeduplicateSemantic, DeduplicateSemanticConfig
 
+LISTS = pl.List(pl.Float32)
+
 
 def at(degrees):
     return [math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]
@@ -193,3 +195,61 @@ def test_nothing_goes_when_epsilon_is_zero(clusters):
     assert verdicts["reason"].null_count() == 200
     assert verdicts["semantic_cosine"].max() == 1.0
     assert verdicts["semantic_cluster"].null_count() == 0
+
+
+def targets_in(folder, *tables, column="image_embedding", dtype=LISTS):
+    for place, vectors in enumerate(tables):
+        pl.DataFrame({column: vectors}, schema={column: dtype}).write_parquet(folder / f"{place}.parquet")
+    return str(folder)
+
+
+@pytest.mark.parametrize("dtype", [pl.List(pl.Float16), pl.List(pl.Float32), pl.Array(pl.Float64, 2)])
+def test_rows_go_when_their_cluster_is_the_nearest_of_no_target(tmp_path, dtype):
+    targets = targets_in(tmp_path, [at(3), None], [at(178)], dtype=dtype)
+    frame = frame_of([at(0), at(90), at(0), at(180), None])
+    verdicts = decide(frame, clusters=3, epsilon=None, targets=targets)
+    assert kept(verdicts) == [0, 2, 3]
+    assert verdicts["reason"].to_list() == [None, "far_from_targets", None, None, "far_from_targets"]
+    cluster = verdicts["semantic_cluster"].to_list()
+    assert verdicts["detail"].to_list()[1] == f"cluster {cluster[1]} is nearest to no target"
+    assert verdicts["detail"].to_list()[4] == "no embedding"
+
+
+def test_copies_go_too_when_clusters_are_chosen_by_targets(tmp_path):
+    targets = targets_in(tmp_path, [at(0)])
+    verdicts = decide(frame_of([at(0), at(0), at(90), at(90)]), clusters=2, epsilon=0.01, targets=targets)
+    reasons = verdicts["reason"].to_list()
+    assert sorted(map(str, reasons[:2])) == ["None", "semantic"]
+    assert reasons[2:] == ["far_from_targets"] * 2
+
+
+def test_nothing_is_near_targets_when_no_row_has_an_embedding(tmp_path):
+    verdicts = decide(frame_of([None, None]), epsilon=None, targets=targets_in(tmp_path, [at(0)]))
+    assert verdicts["reason"].to_list() == ["far_from_targets"] * 2
+
+
+def test_targets_are_refused_before_the_start_when_they_cannot_be_used(tmp_path):
+    def check(path):
+        DeduplicateSemantic(DeduplicateSemanticConfig(targets=str(path))).check()
+
+    with pytest.raises(RecipeError, match="no tables are there"):
+        check(tmp_path)
+    targets_in(tmp_path, [at(0)], column="vector")
+    with pytest.raises(RecipeError, match="has no column image_embedding, but vector"):
+        check(tmp_path)
+
+
+def test_targets_of_another_model_are_told_when_their_length_differs(tmp_path):
+    with pytest.raises(RecipeError, match="of 2 dimensions, `targets` has them of 3"):
+        decide(frame_of([at(0)]), targets=targets_in(tmp_path, [[1.0, 0.0, 0.0]]))
+    with pytest.raises(RecipeError, match="there is no vector in its column"):
+        decide(frame_of([at(0)]), targets=targets_in(tmp_path, [None]))
+
+
+def test_fingerprint_changes_when_the_targets_do(tmp_path):
+    exchange = DeduplicateSemantic(DeduplicateSemanticConfig(targets=targets_in(tmp_path, [at(0)])))
+    before = exchange.content_digest()
+    assert before is not None
+    targets_in(tmp_path, [at(0), at(1)])
+    assert exchange.content_digest() != before
+    assert DeduplicateSemantic(DeduplicateSemanticConfig()).content_digest() is None
