@@ -56,8 +56,11 @@ def load_clip(text: str, device: str = "cpu", precision: Precision = "fp32") -> 
         name, tag = reference.name, reference.tag
     else:
         name, tag = f"{reference.scheme}:{reference.name}", None
+    # With weights that were trained with this activation, as OpenAI's, and a name that does not ask for it, open_clip
+    # builds another one and only warns: every score would be wrong.
+    quick_gelu = bool(tag and open_clip.get_pretrained_cfg(name, tag).get("quick_gelu"))
     model, _, preprocess = open_clip.create_model_and_transforms(
-        name, pretrained=tag, precision=precision, device=device, load_weights=True
+        name, pretrained=tag, precision=precision, device=device, force_quick_gelu=quick_gelu, load_weights=True
     )
     model.eval()
     size = model.visual.image_size

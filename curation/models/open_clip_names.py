@@ -22,6 +22,8 @@ def list_architectures() -> tuple[str, ...]:
 def pretrained_tags() -> dict[str, tuple[str, ...]]:
     """Returns each architecture's pretrained tags; empty if the table cannot be read.
 
+    An architecture whose name ends in `-quickgelu` has those tags whose weights were trained with that activation.
+
     Source: the assignments of `open_clip/pretrained.py`, whose table `_PRETRAINED` maps names to
     dicts of tags.
     """
@@ -43,7 +45,10 @@ def pretrained_tags() -> dict[str, tuple[str, ...]]:
     for key, value in zip(table.keys, table.values, strict=True):
         named = values.get(value.id) if isinstance(value, ast.Name) else value
         if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            found[key.value] = _keys(named)
+            tags = _items(named)
+            found[key.value] = tuple(tags)
+            if quick := tuple(tag for tag, config in tags.items() if _has_quick_gelu(config)):
+                found[f"{key.value}-quickgelu"] = quick
     return found
 
 
@@ -57,10 +62,16 @@ def _package_folder() -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
-def _keys(value: ast.expr | None) -> tuple[str, ...]:
+def _items(value: ast.expr | None) -> dict[str, ast.expr]:
+    """Of `dict(name=…)` or `{"name": …}`."""
     if isinstance(value, ast.Call):
-        return tuple(word.arg for word in value.keywords if word.arg)
+        return {word.arg: word.value for word in value.keywords if word.arg}
     if isinstance(value, ast.Dict):
-        keys = (key.value for key in value.keys if isinstance(key, ast.Constant))
-        return tuple(key for key in keys if isinstance(key, str))
-    return ()
+        pairs = zip(value.keys, value.values, strict=True)
+        return {key.value: item for key, item in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+    return {}
+
+
+def _has_quick_gelu(config: ast.expr) -> bool:
+    stated = _items(config).get("quick_gelu")
+    return isinstance(stated, ast.Constant) and stated.value is True

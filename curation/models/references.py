@@ -121,7 +121,7 @@ def _check_open_clip(text: str, reference: ModelReference) -> None:
         raise RecipeError(
             f"model {text!r}: open_clip has no architecture {reference.name!r}{nearest(reference.name, known)}"
         )
-    tags = pretrained_tags().get(reference.name.removesuffix("-quickgelu"), ())
+    tags = pretrained_tags().get(reference.name, ())
     if tags and clean_tag(reference.tag or "") not in tags:
         raise RecipeError(
             f"model {text!r}: {reference.name} has no pretrained tag {reference.tag!r}"

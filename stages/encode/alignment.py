@@ -64,7 +64,7 @@ class ScoreAlignment(Stage):
         config = self.config
         return StageSpec(
             kind="score_alignment",
-            version=1,
+            version=2,
             requires=("image", config.text_column),
             adds=("clip_score", "clip_model", "image_embedding", "text_embedding"),
             resources=Resources(cpus=config.cpus, gpus=stated_gpus(config.device, config.gpus)),

@@ -41,6 +41,7 @@ def test_parts_are_found_when_a_reference_is_right(text, scheme, name, tag):
         ("hf-hub:name", "captioner", "hf-hub:organisation/name"),
         ("ViT-L14/openai", "clip", "did you mean ViT-L-14"),
         ("ViT-L-14/datacomp_xl_s13b_b90", "clip", "did you mean datacomp_xl_s13b_b90k"),
+        ("ViT-B-32-quickgelu/laion2b_s34b_b79k", "clip", "has no pretrained tag 'laion2b_s34b_b79k'"),
         ("ViT-L-14", "clip", "not a model reference"),
         ("ViT-L-14/openai", "captioner", "not a model reference"),
         ("embedded:captioner", "clip", "it holds a captioner"),
