@@ -20,6 +20,7 @@ from curation.storage.layout import RUN_RECORD
 from curation.storage.store import Store
 from schemas.records import RunRecord
 
+_LEAST_MEMORY_BYTES = 10**6
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -38,7 +39,10 @@ def _bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)i?B?", text.strip())
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes; write it as 64G")
-    return int(float(found[1]) * _UNITS[found[2]])
+    count = int(float(found[1]) * _UNITS[found[2]])
+    if count < _LEAST_MEMORY_BYTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than any node has; write it as 64G")
+    return count
 
 
 def asked_resources(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> ResourcePlan | None:
@@ -127,6 +131,8 @@ def resource_text(resources: ResourcePlan) -> str:
     cluster = resources.cluster
     memory = "" if math.isinf(cluster.memory_bytes) else f", {cluster.memory_bytes / 1e9:.0f} GB of memory"
     lines = [f"workers on {cluster.cpus:g} CPUs, {cluster.gpus:g} GPUs{memory}:"]
+    if cluster.gpus and not any(pool.resources.gpus for phase in resources.phases for pool in phase.pools):
+        lines.append("  no step asks for a GPU: one with a model takes one where it says `device: cuda`")
     for phase in resources.phases:
         lines += _phase_lines(phase)
     if resources.decision_bytes:

@@ -16,6 +16,11 @@ from curation.net.turn_messages import TurnLimits
 
 _BROWSERS = frozenset({"mozilla", "chrome", "chromium", "safari", "applewebkit", "opera", "firefox", "edge", "msie"})
 _CONTACT = re.compile(r"https?://[^/]+\S*|(mailto:)?[^@:/]+@[^@:/]+\.[^@:/]+")
+_NOBODYS = re.compile(
+    r"(?:https?://|(?:mailto:)?[^@/]+@)(?:[^/:?#]*\.)?"
+    r"(example\.(?:com|edu|net|org)|[^./:?#]+\.(?:example|invalid|test))(?=[:/?#]|$)"
+)
+"""Names that are kept for examples (RFC 2606): whoever writes there reaches nobody."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -27,7 +32,7 @@ class MannersConfig(StepConfig):
         user_agent: Product token and version, sent in every request; robots.txt knows the crawler by the token. A
             browser's is refused.
         contact: Web page or mailbox where a site's owner can complain, sent with the user agent. Required, unless
-            private networks alone may be reached.
+            private networks alone may be reached. Names that are kept for examples are refused.
         per_host_concurrency: Requests in flight per host, of all workers on all nodes together.
         per_host_rate: Requests per second and host, of all workers together; null for no limit.
         per_domain_concurrency: Requests in flight per registrable domain (`example.co.uk`), null for no limit.
@@ -129,4 +134,9 @@ class MannersConfig(StepConfig):
                 "contact: required: a web page or a mailbox where the owner of a site can complain, such as "
                 "https://example.org/crawler; only a recipe with `allow_public: false`, whose `allow_networks` are "
                 "private, can do without"
+            )
+        if self.contact is not None and (name := _NOBODYS.match(self.contact)) and self.policy.reaches_strangers:
+            raise RecipeError(
+                f"contact: {self.contact}: {name[1]} is kept for examples, so nobody reads there; state a page or a "
+                "mailbox of yours"
             )

@@ -53,3 +53,15 @@ def test_the_argument_is_refused_when_memory_is_no_number_of_bytes(tmp_path, cap
     with pytest.raises(SystemExit):
         main(["plan", str(write_recipe(tmp_path)), "--cpus", "4", "--memory", "lots"])
     assert "'lots' is no number of bytes; write it as 64G" in capsys.readouterr().err
+
+
+def test_memory_is_refused_when_its_unit_was_forgotten(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["plan", str(write_recipe(tmp_path)), "--cpus", "4", "--memory", "64"])
+    assert "'64' is less than any node has; write it as 64G" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("gpus", "told"), [("0", False), ("2", True)])
+def test_gpus_are_told_of_when_no_step_asks_for_one(tmp_path, capsys, gpus, told):
+    assert main(["plan", str(write_recipe(tmp_path)), "--cpus", "4", "--gpus", gpus]) == 0
+    assert ("no step asks for a GPU" in capsys.readouterr().out) == told

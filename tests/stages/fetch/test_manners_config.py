@@ -34,9 +34,10 @@ def test_recipe_is_refused_when_it_asks_strangers_and_gives_no_contact(settings)
 @pytest.mark.parametrize(
     "settings",
     [
-        {"contact": "https://example.org/crawler"},
-        {"contact": "mailto:crawler@example.org"},
-        {"contact": "crawler@example.org"},
+        {"contact": "https://crawler.ours.net/example.org"},
+        {"contact": "mailto:crawler@ours.net"},
+        {"contact": "crawler@notexample.org"},
+        {"contact": "https://example.org/", "allow_public": False, "allow_networks": ("10.0.0.0/8",)},
         {"allow_public": False, "allow_networks": ("127.0.0.0/8", "10.0.0.0/8", "::1/128")},
         {"allow_schemes": ("data",)},
     ],
@@ -46,6 +47,21 @@ def test_recipe_is_taken_when_owners_can_complain_or_no_stranger_is_asked(settin
 
     agent = stage.config.agent_header
     assert settings.get("contact", "curation-bot") in agent
+
+
+@pytest.mark.parametrize(
+    ("contact", "name"),
+    [
+        ("https://example.org/crawler", "example.org"),
+        ("https://www.example.com", "example.com"),
+        ("mailto:crawler@example.net", "example.net"),
+        ("crawler@ours.example", "ours.example"),
+        ("https://ours.invalid:8080/x", "ours.invalid"),
+    ],
+)
+def test_recipe_is_refused_when_nobody_would_read_a_complaint(contact, name):
+    with pytest.raises(RecipeError, match=f": {name} is kept for examples"):
+        checked(contact=contact)
 
 
 @pytest.mark.parametrize(
