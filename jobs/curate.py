@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from curation.engine.operator import Runner
 
 RunnerName = Literal["ray", "in-process"]
+_REASONS_TOLD = 3
 
 
 def add_parsers(commands: Any) -> None:
@@ -168,7 +170,7 @@ def run_command(args: argparse.Namespace) -> int:
             progress.stop()
     summary = summarise(args.out, recipe, result)
     summary["revisit"] = revisit_summary(result)
-    text = _summary_text(summary) + revisit_text(result, request)
+    text = _summary_text(summary, args.out) + revisit_text(result, request)
     sys.stdout.write(json.dumps(summary, indent=1) + "\n" if args.json else text)
     return ExitCode.QUARANTINED if result.quarantined else ExitCode.DONE
 
@@ -301,12 +303,21 @@ def summarise(out: str, recipe: Recipe, result: RunResult) -> dict[str, Any]:
     }
 
 
-def _summary_text(summary: dict[str, Any]) -> str:
+def _summary_text(summary: dict[str, Any], out: str) -> str:
     rejected, failed = sum(summary["rejected"].values()), sum(summary["failed"].values())
     lines = [f"{summary['rows_in']:,} rows in = {summary['kept']:,} kept + {rejected:,} rejected + {failed:,} failed"]
-    lines.append(f"ledger: {summary['ledger']}")
+    if reasons := Counter(summary["rejected"]) + Counter(summary["failed"]):
+        most = ", ".join(f"{reason} {rows:,}" for reason, rows in reasons.most_common(_REASONS_TOLD))
+        more = ", …" if len(reasons) > _REASONS_TOLD else ""
+        lines.append(f"gone for: {most}{more}")
+    if not summary["rows_in"]:
+        lines.append("the source has no rows: is its `path` the right one?")
+    elif not summary["kept"]:
+        lines.append(f"nothing was kept: `curation funnel {out}` shows at which step rows went")
+    folder = out.rstrip("/")
+    lines.append(f"ledger: {folder}/{summary['ledger']}")
     if summary["shards"]:
-        lines.append(f"shards: {summary['shards']}")
+        lines.append(f"shards: {folder}/{summary['shards']}")
     lines.extend(f"set aside: {entry['item']}, unit {entry['unit']}" for entry in summary["quarantined"])
     return "\n".join(lines) + "\n"
 

@@ -44,6 +44,11 @@ class Source(ABC):
     def carried(self) -> tuple[str, ...]:
         """Names of the columns carried along beside `url` and `caption`, as the recipe gives them."""
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether any row has a `caption`; True where that is not known."""
+        return True
+
     @abstractmethod
     def check(self) -> None:
         """Looks before the start whether the source can be read. Raises RecipeError with the remedy."""

@@ -30,6 +30,8 @@ def checked_plan(recipe: Recipe) -> Plan:
             checkable.check()
         except RecipeError as error:
             mistakes.append(f"{recipe.origin}: {place}: {error}")
+    if not mistakes:
+        mistakes.extend(_captionless(recipe))
     mistakes.extend(_misfits(recipe))
     mistakes.extend(_misplacements(recipe))
     try:
@@ -77,6 +79,18 @@ def _misplacements(recipe: Recipe) -> Iterator[str]:
             yield f"{place}: it decides in the driver's process, on the head; only what measures or delivers is placed"
         if resource in _BUILT_IN:
             yield f"{place}: {resource} is what every node has; name a custom resource of the nodes that are meant"
+
+
+def _captionless(recipe: Recipe) -> Iterator[str]:
+    """Yields steps that go by captions where no row has one; what delivers may write none."""
+    if recipe.source.has_captions:
+        return
+    for index, step in enumerate(recipe.steps):
+        if step is not recipe.sink and "caption" in step.spec.requires:
+            yield (
+                f"{recipe.origin}: steps.{index} ({step.config.step_name}): reads `caption`, but the source has none: "
+                "name its `caption_column`, or leave the step out"
+            )
 
 
 def _misfits(recipe: Recipe) -> Iterator[str]:

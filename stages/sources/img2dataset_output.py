@@ -90,6 +90,11 @@ class Img2datasetOutput(Source):
         """
         return (*self._carried_columns(), *_GIVEN)
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether a column of captions was named."""
+        return self.config.caption_column is not None
+
     def check(self) -> None:
         """Lists the folders and looks at the first shard."""
         shards = find_shards(self.config.paths, self.config.storage_options)

@@ -98,6 +98,11 @@ class UrlTable(Source):
         """
         return tuple(self._carried_columns())
 
+    @property
+    def has_captions(self) -> bool:
+        """Whether a column of captions was named, and the files have columns."""
+        return self.config.caption_column is not None and self._files.find(self.config.format)[1] != "txt"
+
     def check(self) -> None:
         """Finds the files and looks at the columns of the first."""
         files, format = self._files.find(self.config.format)

@@ -40,11 +40,30 @@ def test_the_summary_is_the_only_document_when_json_is_asked_for(run, capsys):
     assert "phase text_rules: 4 units" in captured.err
 
 
-def test_the_sum_is_told_in_words_when_no_json_is_asked_for(run, capsys):
+def test_the_sum_is_told_in_words_when_no_json_is_asked_for(run, capsys, tmp_path):
     assert run() == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "20 rows in = 12 kept + 8 rejected + 0 failed"
-    assert lines[1].startswith("ledger: ledger/")
+    assert lines[1] == "gone for: text_rules.missing 4, select.min_text_words 4"
+    assert (Path(lines[2].removeprefix("ledger: ")) / "part-00000000.parquet").is_file()
+
+
+def test_it_is_told_where_to_look_when_nothing_was_kept(run, capsys, tmp_path):
+    assert run("--set", "select.rules.0.min=1000") == 0
+    assert f"nothing was kept: `curation funnel {tmp_path / 'out'}` shows" in capsys.readouterr().out
+
+
+def test_it_is_told_when_the_source_has_no_rows(recipe, run, capsys, tmp_path):
+    (tmp_path / "empty.csv").write_text("url,caption\n")
+    assert run("--set", f"source.path={tmp_path / 'empty.csv'}", "--set", "source.carry=[]") == 0
+    assert "the source has no rows: is its `path` the right one?" in capsys.readouterr().out
+
+
+def test_plan_is_refused_when_a_step_goes_by_captions_and_there_are_none(recipe, tmp_path, capsys):
+    (tmp_path / "urls.txt").write_text("http://a/1.jpg\n")
+    for change in (f"source.path={tmp_path / 'urls.txt'}", "source.caption_column=null"):
+        assert main(["plan", recipe, "--set", change]) == 2
+        assert "(text_rules): reads `caption`, but the source has none" in capsys.readouterr().err
 
 
 def test_nothing_is_done_again_when_run_a_second_time(run, capsys):
