@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from jobs import (
     cluster_jobs,
@@ -31,6 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="curation", description="From a list of URLs to curated image-text shards to an evaluated model, on Ray."
     )
+    parser.add_argument("--version", action="version", version=f"curation {version('curation')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=PassingParser)
     looking = (curate, presets, status, inspect, whatif, versions)
     for module in (*looking, remove, upkeep, train, evaluate, submit, cluster_jobs, demo):

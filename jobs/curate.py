@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
@@ -39,6 +40,7 @@ from curation.tracing.traced_events import TracedEvents
 from curation.tracing.traced_operator import TracedOperator
 from jobs.as_job import add_secret_argument, run_as_job
 from jobs.exit_codes import ExitCode
+from jobs.presets import preset_names
 from jobs.resources import add_cluster_arguments, asked_resources, resource_text, resource_values
 from jobs.revisit_report import revisit_summary, revisit_text
 from stages.catalogue import CATALOGUE
@@ -63,7 +65,14 @@ def add_parsers(commands: Any) -> None:
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="YAML file, any fsspec path")
-    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="overrides")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="overrides",
+        help="another value for a setting, as select.rules.clip_score.min=0.3 or run.part_rows=1000; several times",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
 
@@ -93,9 +102,20 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _read_recipe(args: argparse.Namespace) -> Recipe:
+    try:
+        return load_recipe(args.recipe, CATALOGUE, args.overrides)
+    except RecipeError as error:
+        if args.recipe in preset_names() and not Path(args.recipe).exists():
+            raise RecipeError(
+                f"{error}; it is the name of a preset: `curation recipes show {args.recipe} > {args.recipe}.yaml`"
+            ) from error
+        raise
+
+
 def plan_command(args: argparse.Namespace) -> int:
     """`curation plan`."""
-    recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
+    recipe = _read_recipe(args)
     plan = checked_plan(recipe)
     description = describe_plan(recipe, plan)
     resources = asked_resources(args, recipe, plan)
@@ -148,7 +168,7 @@ def run_command(args: argparse.Namespace) -> int:
     """`curation run`."""
     request = request_of(args)
     secret_values(args.secrets)
-    recipe = load_recipe(args.recipe, CATALOGUE, args.overrides)
+    recipe = _read_recipe(args)
     plan = checked_plan(recipe)
     if request is not None:
         check_request(plan, request)

@@ -27,6 +27,9 @@ class PassingParser(ArgumentParser):
         """Parses everything; see the class."""
         known, words = super().parse_known_args(args, namespace)
         if self._other is None:
+            if words:
+                # Here, not by whoever called: it would show the usage of all commands, not of this one.
+                self.error(f"unrecognized arguments: {' '.join(words)}")
             return known, words
         known.passed = self._other(known).parse_args(words)
         known.passed_words = words

@@ -48,12 +48,21 @@ class _Mistake:
 
 def describe_mistakes(error: ValidationError, config: type[BaseModel], document: Document, path: Path) -> str:
     """One line for each mistake in the config that stands at `path` of the document."""
-    mistakes = [_mistake(entry, config, document, path) for entry in error.errors()]
+    entries = error.errors()
+    # Of a list whose only entry is wrong, pydantic says as well that it has too few.
+    told = [entry for entry in entries if entry["type"] != "too_short" or not _has_inner(entry, entries)]
+    mistakes = [_mistake(entry, config, document, path) for entry in told]
     lines = [_line(mistake, document) for mistake in mistakes if mistake.fork is None]
     for fork in dict.fromkeys(mistake.fork for mistake in mistakes if mistake.fork is not None):
         chosen = _of_nearest_form([mistake for mistake in mistakes if mistake.fork == fork], fork)
         lines.extend(_line(mistake, document) for mistake in chosen)
     return "\n".join(dict.fromkeys(lines))
+
+
+def _has_inner(entry: Any, entries: Sequence[Any]) -> bool:
+    """Whether another mistake lies inside the value of this one."""
+    depth = len(entry["loc"])
+    return any(len(other["loc"]) > depth and other["loc"][:depth] == entry["loc"] for other in entries)
 
 
 def _mistake(entry: Any, config: type[BaseModel], document: Document, path: Path) -> _Mistake:

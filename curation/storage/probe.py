@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from curation.errors import RecipeError, TransientError
+from curation.errors import AccessError, RecipeError, TransientError
 from curation.storage.store import Store
 
 
@@ -24,6 +24,8 @@ def check_store(store: Store, *, single_writer: bool = False) -> None:
         store.delete(path)
     except (OSError, TransientError) as error:
         raise RecipeError(f"{store.url}: cannot be written: {error}; name another folder with --out") from error
+    except AccessError as error:
+        raise AccessError(f"{store.url}: cannot be written: {error}") from error
     if (not first or second) and not single_writer:
         raise RecipeError(
             f"{store.url}: this store lets a second writer replace a file that is there (it ignores If-None-Match); "

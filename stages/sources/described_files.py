@@ -78,17 +78,17 @@ class FileDescriber:
         if self._format == "parquet":
             with reading(file.path, self._remedy), self._files.open(file) as stream:
                 schema = pq.read_schema(stream)
-            _check_names(file, wanted, schema.names)
+            _check_names(file, wanted, schema.names, self._format)
             _check_types(file, wanted, schema)
             return
         names = self.column_names(file)
         if self._format == "csv":
-            _check_names(file, wanted, names)
+            _check_names(file, wanted, names, self._format)
         elif self._format == "txt":
-            _check_names(file, {name: source for name, source in wanted.items() if name != "url"}, names)
+            _check_names(file, {name: source for name, source in wanted.items() if name != "url"}, names, self._format)
         elif names:
             # Another key may come late in the file; indexing sees all of it.
-            _check_names(file, {"url": wanted["url"]}, names)
+            _check_names(file, {"url": wanted["url"]}, names, self._format)
 
     def describe(self, file: TableFile, wanted: Mapping[str, str], workspace: Store) -> DescribedFile:
         """Checks and describes a file; text is first written to the workspace as Parquet, unless it is there."""
@@ -157,15 +157,18 @@ def carried_fields(files: Sequence[TableFile], described: Sequence[DescribedFile
     ]
 
 
-def _check_names(file: TableFile, wanted: Mapping[str, str], names: Sequence[str]) -> None:
+def _check_names(file: TableFile, wanted: Mapping[str, str], names: Sequence[str], format: Format) -> None:
     for name, source in wanted.items():
         if source in names:
             continue
         setting = {"url": "url_column", "caption": "caption_column"}.get(name, "carry")
         without = ", or set it to null if there are no captions" if name == "caption" else ""
         alike = next((known for known in names if known.casefold() == source.casefold()), source)
+        header = "; in CSV the first line names the columns" if format == "csv" else ""
+        header += ", and `delimiter` parts them" if header and len(names) == 1 else ""
         raise RecipeError(
-            f"{file.path}: has no column {source!r}; correct `{setting}`{without}{did_you_mean(alike, list(names))}"
+            f"{file.path}: has no column {source!r}; correct `{setting}`{without}"
+            f"{did_you_mean(alike, list(names))}{header}"
         )
 
 

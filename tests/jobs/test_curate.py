@@ -314,3 +314,24 @@ def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted
     assert f"phase text_rules: 100 units, {len(committed)} done before" in captured.err
     assert all(path.read_bytes() == data for path, data in committed.items())
     assert sorted(open_ledger(str(out)).collect()["row"]) == list(range(200))
+
+
+def test_command_to_save_it_is_told_when_a_preset_is_planned_by_its_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "datacomp_basic"]) == 2
+    assert "`curation recipes show datacomp_basic > datacomp_basic.yaml`" in capsys.readouterr().err
+
+
+def test_usage_is_that_of_the_command_when_an_argument_is_unknown(recipe, capsys):
+    with pytest.raises(SystemExit):
+        main(["plan", recipe, "--cpu-count", "3"])
+    said = capsys.readouterr().err
+    assert said.startswith("usage: curation plan ")
+    assert "unrecognized arguments: --cpu-count 3" in said
+
+
+def test_version_is_told_when_it_is_asked_for(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("curation 0.")

@@ -123,3 +123,22 @@ def test_a_long_value_is_cut_short_when_it_is_shown():
 )
 def test_the_nearest_name_or_all_of_them_are_given_when_one_is_unknown(name, known, end):
     assert did_you_mean(name, known) == end
+
+
+class Rules(Config):
+    rules: tuple[ByName, ...] = Field(min_length=1)
+
+
+def test_list_is_not_called_too_short_when_its_only_entry_is_wrong():
+    document = parse_yaml("rules:\n  - {nmae: a}\n", "r.yaml")
+    with pytest.raises(ValidationError) as caught:
+        Rules.model_validate_json(json.dumps(document.values))
+    said = describe_mistakes(caught.value, Rules, document, ()).splitlines()
+    assert said == [
+        "r.yaml:2: rules.0.name: missing; add it",
+        "r.yaml:2: rules.0.nmae: unknown; did you mean name?",
+    ]
+    document = parse_yaml("rules: []\n", "r.yaml")
+    with pytest.raises(ValidationError) as caught:
+        Rules.model_validate_json(json.dumps(document.values))
+    assert len(describe_mistakes(caught.value, Rules, document, ()).splitlines()) == 1

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from url_tables import ROWS, WRITERS, jsonl_of, pairs, parquet_of, read_all, source
 
+from curation.errors import RecipeError
 from curation.row_keys import row_keys
 
 
@@ -190,6 +191,19 @@ def test_any_file_system_of_fsspec_is_read(workspace):
         assert pairs(read_all(source("memory://tables/*.csv"), workspace)) == expected
     finally:
         memory.rm("/tables", recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("http://a/1,a boat\n", "in CSV the first line names the columns"),
+        ("url\tcaption\nhttp://a/1\ta boat\n", "and `delimiter` parts them"),
+    ],
+)
+def test_hint_tells_of_the_header_when_a_csv_has_no_such_column(tmp_path, text, hint):
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(RecipeError, match=hint):
+        source(tmp_path / "list.csv").check()
 
 
 def test_real_alt_texts_are_read_when_at_hand(workspace):
