@@ -41,7 +41,7 @@ def check_destination(destination: str) -> None:
         raise RecipeError(f"trace: there is no folder {Path(destination).absolute().parent}")
     for module in _NEEDED:
         if not _is_installed(module):
-            raise RecipeError("trace: traces need OpenTelemetry: pip install 'curation[tracing]'")
+            raise RecipeError("trace: traces need OpenTelemetry: pip install -e '.[tracing]' in the project's folder")
 
 
 def _is_installed(module: str) -> bool:

@@ -32,5 +32,5 @@ def test_places_are_refused_with_the_remedy_when_nothing_can_go_there(place, pro
 def test_the_extra_is_named_when_opentelemetry_is_not_installed(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if "otlp" in name else found(name, *rest))
-    with pytest.raises(RecipeError, match=r"pip install 'curation\[tracing\]'"):
+    with pytest.raises(RecipeError, match=r"pip install -e '\.\[tracing\]'"):
         check_destination("otlp://host")
