@@ -69,6 +69,8 @@ def _reason_of(error: BaseException) -> FailureReason:
             return reason
     if isinstance(error, OSError) and error.errno in _BY_ERRNO:
         return _BY_ERRNO[error.errno]
+    if type(error) is OSError and error.errno is None and str(error).startswith("Forbidden"):  # gcsfs: a 403
+        return FailureReason.REFERENCE_DENIED
     status = _status_of(error)
     if status in _BY_STATUS:
         return _BY_STATUS[status]

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from types import MethodType
 from typing import Any
 
 import fsspec
@@ -27,8 +28,9 @@ _TYPES = ("ContentType", "contentType", "content_type")
 _FREE = frozenset({"version_aware"})
 
 
-# botocore keeps ten connections and tries five times; here the worker's concurrency and the recipe's retries count.
-_S3 = {"config_kwargs": {"max_pool_connections": 256, "retries": {"max_attempts": 0}}}
+# botocore keeps ten connections, tries five times and takes proxies from the environment; here the worker's concurrency
+# and the recipe's retries count, and no proxy is asked that the recipe does not name.
+_S3 = {"config_kwargs": {"max_pool_connections": 256, "retries": {"max_attempts": 0}, "proxies": {}}}
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {"s3": _S3, "s3a": _S3}
 
 
@@ -42,7 +44,7 @@ class ObjectStore:
         self._options = dict(options)
         self._calls = calls
         self._idle_timeout_s = idle_timeout_s
-        self._class = fsspec.get_filesystem_class(scheme)
+        self._class = _class_of(scheme)
         self._is_async = bool(self._class.async_impl)
         # A cached listing would hide what was written since, and grows with the store.
         self._defaults = {**_DEFAULTS.get(scheme, {}), "use_listings_cache": False, "skip_instance_cache": True}
@@ -94,8 +96,7 @@ class ObjectStore:
                 return
             if self._is_async:
                 fs = self._class(**{**self._defaults, "asynchronous": True, **self._options})
-                # Its own tries would come on top of ours.
-                fs.retries = 1
+                _leave_tries_to_us(fs)
             else:
                 settings = {**self._defaults, **self._options}
                 fs = await self._calls.watch(lambda _: self._class(**settings), self._idle_timeout_s)
@@ -113,7 +114,9 @@ class ObjectStore:
     async def _info(self, path: str) -> dict[str, Any]:
         if self._is_async:
             async with asyncio.timeout(self._idle_timeout_s):
-                return dict(await self._fs._info(path))
+                # gcsfs lists what a path could be the folder of while it looks for the object: a request that costs more.
+                look = getattr(self._fs, "_get_object", self._fs._info)
+                return dict(await look(path))
         return dict(await self._calls.watch(lambda _: self._fs.info(path), self._idle_timeout_s))
 
     async def _read_async(self, path: str, size: int | None, max_bytes: int) -> bytes:
@@ -138,6 +141,25 @@ class ObjectStore:
                 return read_capped(file.read, max_bytes, go_on)
 
         return await self._calls.watch(read, self._idle_timeout_s)
+
+
+def _class_of(scheme: str) -> Any:
+    found = fsspec.get_filesystem_class(scheme)
+    if scheme in ("gs", "gcs"):
+        from gcsfs.core import GCSFileSystem
+
+        # The class that gcsfs registers finds out first, over gRPC, of what kind a bucket is.
+        return GCSFileSystem
+    return found
+
+
+def _leave_tries_to_us(fs: Any) -> None:
+    """Takes the tries of a file system's own away, which would come on top of ours."""
+    fs.retries = 1
+    # gcsfs has them in a decorator.
+    once = getattr(getattr(type(fs), "_request", None), "__wrapped__", None)
+    if once is not None:
+        fs._request = MethodType(once, fs)
 
 
 def _note(fetched: Fetched, info: Mapping[str, Any]) -> None:

@@ -8,38 +8,14 @@ from pathlib import Path
 import fsspec
 import pytest
 from raw_web import Exchange, RawWeb
+from read_references import read, read_one
 
 from curation.net.fetched import Fetched, Validators
-from curation.net.retries import RetryPolicy
-from curation.references.reader import ReferenceReader, ReferenceSettings, SchemeRouter
+from curation.references.reader import SchemeRouter
 from schemas.outcomes import FailureReason
 
 BODY = b"some bytes"
 Settings = dict[str, object]
-
-
-def read(urls: list[str | None], known: Validators | None = None, retries: int = 0, **settings: object):
-    """What becomes of the URLs, one after the other, and how many places of the gate are taken at the end."""
-
-    async def scene() -> tuple[list[Fetched], int]:
-        given: Settings = {"schemes": ("data",), "max_body_bytes": 1000, **settings}
-        reader = ReferenceReader(ReferenceSettings(**given), RetryPolicy(retries, 0.01, 1.0))
-        gate = asyncio.Semaphore(100)
-        try:
-            results = [await reader.fetch(url, gate, known) for url in urls]
-        finally:
-            await reader.close()
-        taken = 0
-        while not gate.locked():
-            await gate.acquire()
-            taken += 1
-        return results, 100 - taken
-
-    return asyncio.run(scene())
-
-
-def read_one(url: str | None, **settings: object) -> Fetched:
-    return read([url], **settings)[0][0]
 
 
 def s3(options: Settings, **settings: object) -> Settings:
@@ -290,3 +266,11 @@ def test_the_scheme_alone_decides_who_fetches():
     assert web.asked == ["http://a", "HTTP://b", "h", None]
     assert references.asked == ["data:,d", " S3://e/f"]
     assert (web.closed, references.closed) == (True, True)
+
+
+def test_no_proxy_of_the_environment_is_asked_for_objects(monkeypatch, web: RawWeb, s3_options, put):
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, web.url(""))
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert read_one(put("a.jpg", BODY), **s3(s3_options)).body == BODY
+    assert web.requests == []

@@ -45,10 +45,10 @@ def test_a_scheme_is_refused_when_a_list_could_choose_where_it_leads(scheme: str
         require_scheme(scheme)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("gcsfs") is not None, reason="gcsfs is installed")
+@pytest.mark.skipif(importlib.util.find_spec("adlfs") is not None, reason="adlfs is installed")
 def test_the_package_is_named_when_it_is_missing():
-    with pytest.raises(RecipeError, match="pip install gcsfs"):
-        require_installed("gs")
+    with pytest.raises(RecipeError, match="pip install adlfs"):
+        require_installed("az")
 
 
 def test_nothing_is_missing_when_a_scheme_needs_nothing():

@@ -85,6 +85,6 @@ def test_check_names_what_is_missing_when_a_scheme_cannot_be_read(tmp_path: Path
     config = FetchImagesConfig(allow_schemes=("file",), allow_folders=(folder,))
     with pytest.raises(RecipeError, match="there is no folder"):
         FetchImages(config).check()
-    if importlib.util.find_spec("gcsfs") is None:
-        with pytest.raises(RecipeError, match="pip install gcsfs"):
-            FetchImages(FetchImagesConfig(allow_schemes=("gs",))).check()
+    if importlib.util.find_spec("adlfs") is None:
+        with pytest.raises(RecipeError, match="pip install adlfs"):
+            FetchImages(FetchImagesConfig(allow_schemes=("az",))).check()
