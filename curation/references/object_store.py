@@ -114,7 +114,7 @@ class ObjectStore:
     async def _info(self, path: str) -> dict[str, Any]:
         if self._is_async:
             async with asyncio.timeout(self._idle_timeout_s):
-                # gcsfs lists what a path could be the folder of while it looks for the object: a request that costs more.
+                # gcsfs lists what a path could be the folder of while it looks for the object: a costlier request.
                 look = getattr(self._fs, "_get_object", self._fs._info)
                 return dict(await look(path))
         return dict(await self._calls.watch(lambda _: self._fs.info(path), self._idle_timeout_s))

@@ -1,6 +1,6 @@
 """What slow hosts and dead URLs cost: the same images from hosts that are all well, and from hosts that are not.
 
-`make bench-latency`.
+`make bench-latency`. Both are timed from the command to its end, waits for the last hosts included.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -25,13 +26,15 @@ _HOSTS = 500
 _SLOW_HOSTS = _HOSTS // 50
 _HANG_S = 3.0
 _DEAD_EVERY = 20
-_START_ROWS = 20 * PARTS
+_SILENT_EVERY = 5
+"""Of the hosts that are gone, these let nobody connect and do not say so; the others refuse."""
+_ROUNDS_OF_PHOTOS = 3
 _RATES = _HEALTHY, _TROUBLED = "healthy_urls_per_s", "troubled_urls_per_s"
 
 
 @dataclass(frozen=True, slots=True)
 class _Web:
-    photos: Path
+    photo_count: int
     port: int
     rows: int
 
@@ -44,8 +47,9 @@ class _Web:
             if dead:
                 # Half of the dead are on hosts that are gone, half are pages that are gone.
                 address, path = (_gone(host), "x.jpg") if index % (2 * _DEAD_EVERY) else (_well(host), "gone.jpg")
+                path = f"{path}?{index}"
             else:
-                path = PhotoSet.path_of(index)
+                path = f"{PhotoSet.path_of(index % self.photo_count)}?{index}"
                 address = _slow(host) if troubled and host < _SLOW_HOSTS else _well(host)
             alive += not dead
             urls.append(f"http://{address}:{self.port}/{path}")
@@ -66,23 +70,24 @@ def _bench(args: argparse.Namespace) -> int:
     images = args.images - args.images % PARTS
     photos = args.out / "photos"
     make_photos(photos, images)
-    # As docs/your-own-urls.md has it: a request to a host that hangs should be made early, not wait for others' bodies.
-    tool = Downloader("curation", args.out / "latency", concurrency=256)
+    rows = images * _ROUNDS_OF_PHOTOS
+    tool = Downloader("curation", args.out / "latency", concurrency=64)
     wells = [_well(host) for host in range(_HOSTS)]
     rounds = []
-    with serve_files(photos, args.out / "nginx", wells) as port, _slow_hosts(photos, port):
-        web, small = _Web(photos, port, images), _Web(photos, port, _START_ROWS)
+    with serve_files(photos, args.out / "nginx", wells) as port, _slow_hosts(photos, port), _silent_hosts(port):
+        web = _Web(images, port, rows)
         for number in range(args.rounds):
-            rounds.append({name: _rate(tool, args.out, web, small, troubled=name != _HEALTHY) for name in _RATES})
+            rounds.append({name: _rate(tool, args.out, web, troubled=name != _HEALTHY) for name in _RATES})
             sys.stdout.write(json.dumps({"round": number, **rounds[-1]}) + "\n")
             sys.stdout.flush()
     result = {
         "bench": "latency",
-        "images": images,
+        "urls": rows,
         "hosts": _HOSTS,
         "hanging_hosts": _SLOW_HOSTS,
         "hang_s": _HANG_S,
         "dead_urls": 1 / _DEAD_EVERY,
+        "silent_hosts": len(_silent()),
         "rounds": len(rounds),
         **{name: round(median(done[name] for done in rounds), 1) for name in _RATES},
         "share_left": round(median(done[_TROUBLED] / done[_HEALTHY] for done in rounds), 3),
@@ -91,15 +96,10 @@ def _bench(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _rate(tool: Downloader, out: Path, web: _Web, small: _Web, *, troubled: bool) -> float:
-    """URLs per second of a run without its start-up, which for a troubled web is one part's wait for hanging hosts."""
-    started = _wall_s(tool, out, small, troubled=troubled)
-    return (web.rows - small.rows) / (_wall_s(tool, out, web, troubled=troubled) - started)
-
-
-def _wall_s(tool: Downloader, out: Path, web: _Web, *, troubled: bool) -> float:
+def _rate(tool: Downloader, out: Path, web: _Web, *, troubled: bool) -> float:
+    """URLs per second of a whole run."""
     urls, alive = web.urls(troubled=troubled)
-    return tool.run(write_url_list(out / "latency-urls.parquet", urls), len(urls), alive).wall_s
+    return web.rows / tool.run(write_url_list(out / "latency-urls.parquet", urls), len(urls), alive).wall_s
 
 
 def _well(host: int) -> str:
@@ -125,7 +125,7 @@ def _slow_hosts(photos: Path, port: int) -> Iterator[None]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(_HANG_S)
-        path = photos / request.split(b" ", 2)[1].decode().lstrip("/")
+        path = photos / request.split(b" ", 2)[1].decode().lstrip("/").partition("?")[0]
         body, status = (path.read_bytes(), "200 OK") if path.is_file() else (b"", "404 Not Found")
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
         await writer.drain()
@@ -141,6 +141,27 @@ def _slow_hosts(photos: Path, port: int) -> Iterator[None]:
         yield
     finally:
         thread.stop()
+
+
+def _silent() -> list[str]:
+    """Addresses of hosts that are gone and do not say so."""
+    gone = sorted({index % _HOSTS for index in range(_DEAD_EVERY, 2 * _HOSTS, 2 * _DEAD_EVERY)})
+    return [_gone(host) for host in gone[::_SILENT_EVERY]]
+
+
+@contextmanager
+def _silent_hosts(port: int) -> Iterator[None]:
+    """Sockets whose queue of connections is full: the kernel drops what knocks."""
+    with ExitStack() as sockets:
+        for address in _silent():
+            listener = sockets.enter_context(socket.socket())
+            listener.bind((address, port))
+            listener.listen(0)
+            for _ in range(2):
+                filler = sockets.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex((address, port))
+        yield
 
 
 if __name__ == "__main__":
