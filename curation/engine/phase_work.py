@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from curation.engine.lineage import Lineage
 from curation.engine.stage_chain import END_COLUMNS
 from curation.plan.costs import MeasuredCosts
+from curation.plan.fingerprints import DIGITS
 from curation.plan.phases import Phase
-from curation.storage.layout import PhaseLayout
+from curation.storage.layout import POOL, PhaseLayout
 from curation.storage.store import Store
 from schemas.records import Revisit
 
@@ -44,6 +46,19 @@ class PhaseWork:
     def columns(self) -> tuple[str, ...]:
         """What the phase writes, beside `row` and `key`."""
         return (*self.phase.persists, *self.phase.adds, *END_COLUMNS)
+
+
+def measured_otherwise(store: Store, layout: PhaseLayout) -> bool:
+    """Whether nothing of a phase lies there as it is to be measured, but something as it was another time."""
+    if has_commits(store, layout.folder):
+        return False
+    like_it = re.compile(rf"{re.escape(layout.name)}-[0-9a-f]{{{DIGITS}}}")
+    return any(has_commits(store, f"{POOL}/{name}") for name in store.list(POOL) if like_it.fullmatch(name))
+
+
+def has_commits(store: Store, folder: str) -> bool:
+    """Whether anything of a phase is committed in its folder, under whatever scope."""
+    return any(name.startswith("commits-") for name in store.list(folder))
 
 
 def siblings_of(store: Store, layout: PhaseLayout, latest: str | None = None) -> tuple[PhaseLayout, ...]:

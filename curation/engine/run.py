@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.operator import Operator, Runner
 from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
-from curation.engine.phase_work import PhaseWork, siblings_of
+from curation.engine.phase_work import PhaseWork, measured_otherwise, siblings_of
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.engine.run_journal import RunJournal, latest_run
 from curation.errors import CorruptionError, CurationError
@@ -46,6 +47,8 @@ from curation.storage.probe import check_store
 from curation.storage.store import Store
 from curation.storage.stored_records import read_records
 from schemas.records import DecisionCommit, FileRecord, Revisit, Revisited, RunItem, RunRecord, UnitCommit, UnitReport
+
+logger = logging.getLogger(__name__)
 
 LIGHT_ROWS = {
     "phase": 0,
@@ -180,6 +183,12 @@ class Run:
     def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
+        if measured_otherwise(self.store, layout):
+            logger.warning(
+                "%s: all of it is measured anew: what lies in the folder was measured with other settings, of this or "
+                "an earlier step, or in other parts",
+                phase.name,
+            )
         work = PhaseWork(
             lineage,
             phase,

@@ -15,6 +15,7 @@ from curation.engine.foresight import UNMEASURED, Foreseen, Foresight
 from curation.engine.grouping import partitions_for
 from curation.engine.lineage import Lineage
 from curation.engine.live_rows import item_frame
+from curation.engine.phase_work import has_commits
 from curation.engine.revisits import Revisits
 from curation.errors import RecipeError
 from curation.ledger.funnel import Funnel, make_funnel
@@ -133,22 +134,18 @@ def _check_rows(store: Store, record: RunRecord, index: SourceIndex) -> None:
 def _check_measured(foresight: Foresight, store: Store, now: Plan, then: Plan) -> None:
     before, after = foresight.layouts(now), foresight.layouts(then)
     known = {layout.folder for layout in before.values()}
-    if not any(_has_commits(store, folder) for folder in known):
+    if not any(has_commits(store, folder) for folder in known):
         raise RecipeError(
             f"{store.url}: nothing was measured of the source yet; the run has just begun: `curation run` first"
         )
     anew = [
-        name for name, layout in after.items() if layout.folder not in known and not _has_commits(store, layout.folder)
+        name for name, layout in after.items() if layout.folder not in known and not has_commits(store, layout.folder)
     ]
     if anew:
         raise RecipeError(
             f"whatif: with these settings a run would measure anew: {', '.join(anew)}. What that comes to cannot be "
             "told beforehand; `curation run` into the same folder measures it, and takes over everything else"
         )
-
-
-def _has_commits(store: Store, folder: str) -> bool:
-    return any(name.startswith("commits-") for name in store.list(folder))
 
 
 @dataclass(frozen=True)

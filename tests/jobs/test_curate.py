@@ -316,6 +316,21 @@ def test_everything_committed_is_kept_and_the_next_run_finishes_when_interrupted
     assert sorted(open_ledger(str(out)).collect()["row"]) == list(range(200))
 
 
+@pytest.mark.parametrize(
+    ("change", "phases"),
+    [("run.part_rows=4", ["text_rules"]), ("text_rules.min_words=2", ["text_rules"]), ("select.rules.0.min=3", [])],
+)
+def test_it_is_told_when_a_phase_is_measured_anew(run, caplog, change, phases):
+    assert run() == 0
+    assert "measured anew" not in caplog.text
+    assert run("--set", change) == 0
+    told = [message.partition(":")[0] for message in caplog.messages if "all of it is measured anew" in message]
+    assert told == phases
+    caplog.clear()
+    assert run("--set", change) == 0
+    assert "measured anew" not in caplog.text
+
+
 def test_command_to_save_it_is_told_when_a_preset_is_planned_by_its_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["plan", "datacomp_basic"]) == 2
