@@ -1,6 +1,6 @@
 """img2dataset's downloader behind the contract of `fetch_images`: the real one, in its own process, over real sockets.
 
-Needs img2dataset: in this Python, or in the one that the variable IMG2DATASET_PYTHON names.
+Needs img2dataset: in this Python, or in the one that the variable IMG2DATASET_PYTHON names, as `make test` does.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from raw_web import Exchange, RawWeb
 from schemas.columns import schema_of
 from stages.fetch.images import FetchImages, FetchImagesConfig
 
-PYTHON = os.environ.get("IMG2DATASET_PYTHON")
+PYTHON = os.environ.get("IMG2DATASET_PYTHON") or None
 BODY = b"some bytes, no image: they come back as they were"
 REACH = {"allow_public": False, "allow_networks": ("127.0.0.0/8",), "allow_ports": None}
 

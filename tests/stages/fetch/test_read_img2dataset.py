@@ -105,7 +105,7 @@ def test_the_settings_of_refetch_are_checked_like_those_of_a_step():
     assert ReadImg2dataset(ReadImg2datasetConfig()).check_source(pa.schema({"crc": pa.int64()})) is None
 
 
-PYTHON = os.environ.get("IMG2DATASET_PYTHON")
+PYTHON = os.environ.get("IMG2DATASET_PYTHON") or None
 
 
 @pytest.mark.slow
