@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PEER := $(VENV)-img2dataset
+# Whose downloader some tests run. Another Python that has img2dataset may be named; empty, these tests are left out.
+IMG2DATASET_PYTHON ?= $(abspath $(PEER))/bin/python
+PEER_FOR_TESTS := $(if $(filter $(abspath $(PEER))/bin/python,$(IMG2DATASET_PYTHON)),$(PEER)/.installed)
 # Many tests wait for servers that are slow on purpose, so more of them run at a time than there are processors.
 TEST_PROCESSES ?= 3
 # One has the tests on a Ray that they share, one those that start a Ray of their own, one the others. Ray mostly waits.
@@ -25,9 +28,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## the whole way on a generated web, checked against its truth
 	$(BIN)/curation demo --out runs/demo $(DEMO_ARGS)
 
-test: install
-	$(BIN)/python -m pytest --ignore tests/faults --ignore tests/s3 --ignore tests/cluster --numprocesses $(TEST_PROCESSES) --dist loadfile \
-		--no-loadscope-reorder $(TEST_ARGS)
+test: install $(PEER_FOR_TESTS) ## all but what the targets below run
+	IMG2DATASET_PYTHON=$(IMG2DATASET_PYTHON) $(BIN)/python -m pytest --ignore tests/faults --ignore tests/s3 \
+		--ignore tests/cluster --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 test-s3: install ## whole runs against a real object store: Ceph, from Debian's packages
 	tests/s3/install_ceph.sh

@@ -19,6 +19,7 @@ class FailureReason(StrEnum):
     # The row itself.
     INVALID_URL = "invalid_url"
     UNSUPPORTED_SCHEME = "unsupported_scheme"
+    INVALID_DIGEST = "invalid_digest"
     # Reaching the host.
     BLOCKED_ADDRESS = "blocked_address"
     BLOCKED_PORT = "blocked_port"

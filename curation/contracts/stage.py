@@ -91,6 +91,16 @@ class Stage(ABC):
             RecipeError: With the remedy.
         """
 
+    def check_source(self, columns: pa.Schema) -> None:  # noqa: B027 - most stages take any type
+        """Looks, once the source is indexed, whether its columns are of types that the stage can read.
+
+        Args:
+            columns: Schema of the source's rows, whether the stage requires them or not.
+
+        Raises:
+            RecipeError: With the remedy.
+        """
+
     def content_digest(self) -> str | None:
         """Changes when what it reads beside its columns does, such as files that its config names; None: nothing.
 

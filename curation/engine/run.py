@@ -25,6 +25,7 @@ from curation.engine.phase_work import PhaseWork, measured_otherwise, siblings_o
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.engine.run_journal import RunJournal, latest_run
 from curation.errors import CorruptionError, CurationError
+from curation.plan.checks import check_source_columns
 from curation.plan.costs import MeasuredCosts, measured_costs
 from curation.plan.fingerprints import Fingerprints, Layout, layout_of
 from curation.plan.phases import Decision, Phase, Plan
@@ -110,7 +111,7 @@ class Run:
         """Does whatever is not committed yet.
 
         Raises:
-            RecipeError: The folder cannot be written, or the source cannot be read.
+            RecipeError: The folder cannot be written, the source cannot be read, or a stage cannot read its columns.
             CurationError: Something wrong that trying again does not mend.
         """
         check_store(self.store, single_writer=self.recipe.run.single_writer)
@@ -118,6 +119,7 @@ class Run:
         removals.check_finished()
         source = self.recipe.source
         index = source.index(self.store.child(SOURCE_WORKSPACE))
+        check_source_columns(self.recipe, index.columns)
         settings = self.recipe.run
         removed = removed_rows(self.store, source, index, removals.known)
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Protocol
 
 import brotli
 
+from curation.images.failures import ImageFailure
+from curation.images.formats import image_format
 from curation.net.failures import FetchFailure
 from schemas.outcomes import FailureReason
 
@@ -20,6 +23,8 @@ else:
 _PIECE_BYTES = 1 << 18
 """A layer hands on so much at a time, so that a bomb is noticed while it is still small."""
 _MAX_LAYERS = 3
+_FIRST_BYTES = 64
+"""Enough for the signature of any image that is decoded, and for every decoder to notice what it cannot read."""
 # A stream of nothing takes a few bytes and as long as any other to begin: kilobytes of them, inflated, are millions.
 _MAX_STREAMS = 64
 # What lies behind the end of a stream is copied; what is not taken at once, with every piece that comes out.
@@ -126,32 +131,57 @@ class _Zstandard:
         return self._decompressor is None
 
 
+class _NotUndone:
+    """An encoding that is registered, and that no server has a reason to use for an image."""
+
+    complete = False
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        raise zlib.error("not undone")
+
+
+_LAYERS: dict[str, Callable[[], _Layer]] = {
+    "gzip": partial(_Deflated, gzip=True),
+    "x-gzip": partial(_Deflated, gzip=True),
+    "deflate": partial(_Deflated, gzip=False),
+    "br": _Brotli,
+    "zstd": _Zstandard,
+    **dict.fromkeys(("aes128gcm", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress"), _NotUndone),
+}
+"""What undoes each encoding of IANA's registry (HTTP Content Coding Registry) but `identity`."""
+
+
 class BodyReader:
     """Collects a body whose length is capped before and after inflating.
 
-    gzip, deflate, br and zstd are understood, and up to three of them one around the other. None of
-    them is ever asked for, so another encoding is a fault of the server's.
+    gzip, deflate, br and zstd are undone, up to three of them one around the other. None of them is ever asked for,
+    and headers lie: a name that is registered for no encoding (`aws-chunked`, `utf-8`, `image/jpeg` …) stands for none,
+    and a body that begins like an image, as its encoding cannot, is kept as it came.
     """
 
     def __init__(self, encodings: str, max_bytes: int) -> None:
-        """Takes the value of Content-Encoding. Raises FetchFailure for what is not understood."""
+        """Takes the value of Content-Encoding. Raises FetchFailure if it lists too many encodings."""
         # Bytes that are no UTF-8 arrive as lone surrogates, which cannot be stored with the failure.
         self._encodings = encodings.encode("utf-8", "replace").decode().strip().lower()
-        # The header lists the encodings in the order in which they were applied.
-        self._layers = [_layer_of(name) for name in reversed(_names(self._encodings))] if self._encodings else []
+        self._layers = _layers_of(self._encodings) if self._encodings else []
         self._max_bytes = max_bytes
         self._pieces: list[bytes] = []
         self._lengths = [0] * (len(self._layers) + 1)
+        self._first: bytes | None = b"" if self._layers else None
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the response. Raises FetchFailure when the body grows too large or is damaged."""
-        try:
-            self._pass_on(data, 0)
-        except BROKEN as error:
-            raise FetchFailure(FailureReason.BAD_CONTENT_ENCODING, self._encodings[:100]) from error
+        if self._first is None:
+            self._inflate(data)
+            return
+        self._first += data
+        if len(self._first) >= _FIRST_BYTES:
+            self._begin(self._first)
 
     def finish(self) -> bytes:
-        """The whole body. Raises FetchFailure if the compressed stream is not complete."""
+        """The whole body. Raises FetchFailure if it is too large, damaged, or its compressed stream not complete."""
+        if self._first:
+            self._begin(self._first)
         if not all(layer.complete for layer in self._layers):
             raise FetchFailure(FailureReason.TRUNCATED_BODY, self._encodings[:100])
         return self.partial()
@@ -159,6 +189,20 @@ class BodyReader:
     def partial(self) -> bytes:
         """What has come so far."""
         return b"".join(self._pieces)
+
+    def _begin(self, first: bytes) -> None:
+        self._first = None
+        start = first[:_FIRST_BYTES]
+        if _begins_like_an_image(start) and not _may_begin(start, _layers_of(self._encodings)[0]):
+            self._layers = []
+            self._lengths = [0]
+        self._inflate(first)
+
+    def _inflate(self, data: bytes) -> None:
+        try:
+            self._pass_on(data, 0)
+        except BROKEN as error:
+            raise FetchFailure(FailureReason.BAD_CONTENT_ENCODING, self._encodings[:100]) from error
 
     def _pass_on(self, data: bytes, depth: int) -> None:
         self._lengths[depth] += len(data)
@@ -172,23 +216,31 @@ class BodyReader:
                 self._pass_on(piece, depth + 1)
 
 
-def _names(encodings: str) -> list[str]:
-    names = [name for part in encodings.split(",") if (name := part.strip()) not in ("", "identity")]
-    if len(names) > _MAX_LAYERS:
-        raise FetchFailure(FailureReason.BAD_CONTENT_ENCODING, f"{len(names)} encodings")
-    return names
+def _begins_like_an_image(start: bytes) -> bool:
+    try:
+        image_format(start)
+    except ImageFailure:
+        return False
+    return True
 
 
-def _layer_of(name: str) -> _Layer:
-    if name in ("gzip", "x-gzip"):
-        return _Deflated(gzip=True)
-    if name == "deflate":
-        return _Deflated(gzip=False)
-    if name == "br":
-        return _Brotli()
-    if name == "zstd":
-        return _Zstandard()
-    raise FetchFailure(FailureReason.BAD_CONTENT_ENCODING, name[:100])
+def _may_begin(start: bytes, layer: _Layer) -> bool:
+    """Whether a stream of a layer that has not begun may begin like this."""
+    try:
+        next(iter(layer.pieces(start)), None)
+    except BROKEN:
+        return False
+    return True
+
+
+def _layers_of(encodings: str) -> list[_Layer]:
+    """What undoes them, the outermost first."""
+    # The header lists the encodings in the order in which they were applied.
+    names = [part.partition(";")[0].strip() for part in reversed(encodings.split(","))]
+    makers = [_LAYERS[name] for name in names if name in _LAYERS]
+    if len(makers) > _MAX_LAYERS:
+        raise FetchFailure(FailureReason.BAD_CONTENT_ENCODING, f"{len(makers)} encodings")
+    return [make() for make in makers]
 
 
 def _require_few(streams: int) -> None:

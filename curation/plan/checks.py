@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from curation.contracts.exchange import Exchange
+from curation.contracts.stage import Stage
 from curation.errors import PlanError, RecipeError
 from curation.plan.phases import Plan, make_plan
 from curation.recipe.mistakes import did_you_mean
@@ -45,6 +48,23 @@ def checked_plan(recipe: Recipe) -> Plan:
     if mistakes:
         raise RecipeError("\n".join(mistakes))
     return plan
+
+
+def check_source_columns(recipe: Recipe, columns: pa.Schema) -> None:
+    """Has every stage look at the types of the source's columns, which are known once it is indexed.
+
+    Raises:
+        RecipeError: With one line for each mistake.
+    """
+    mistakes = []
+    for index, step in enumerate(recipe.steps):
+        if isinstance(step, Stage):
+            try:
+                step.check_source(columns)
+            except RecipeError as error:
+                mistakes.append(f"{recipe.origin}: steps.{index} ({step.config.step_name}): {error}")
+    if mistakes:
+        raise RecipeError("\n".join(mistakes))
 
 
 def plan_from_afar(recipe: Recipe) -> Plan | None:

@@ -21,8 +21,9 @@ class EngineConfig(StepConfig):
     engine: Literal["native", "img2dataset"] = Field(
         "native",
         description="`img2dataset` has its downloader fetch, to compare the two. It knows no robots.txt (the recipe "
-        "must say `robots: false`), no limits per host or domain, no backoff, one timeout (`idle_timeout_s`) and no "
-        "cap while a body comes; addresses and ports are checked all the same.",
+        "must say `robots: false`), no limits per host or domain, no backoff, one timeout (`idle_timeout_s`), no cap "
+        "while a body comes, and neither `ca_file`, `max_redirects` nor nameservers; addresses and ports are checked, "
+        "opt-outs in headers are obeyed and `user_agent` and `contact` are sent all the same.",
     )
     img2dataset_python: Tuning[str | None] = Field(
         None, description="A Python that has img2dataset, such as that of an environment of its own; null: this one."

@@ -30,7 +30,7 @@ from stages.fetch.manners_config import MannersConfig
 from stages.fetch.part_fetch import LoopThread, PartFetch
 from stages.fetch.record import ADDS, REVISITS, PartRecord
 from stages.fetch.reference_config import ReferenceConfig
-from stages.fetch.verification import verified_columns
+from stages.fetch.verification import check_columns, verified_columns
 
 _MAX_CHUNK = 32
 
@@ -52,9 +52,10 @@ class FetchImagesConfig(MannersConfig, ReferenceConfig, EngineConfig):
         backoff_s: Upper bound of the first random wait; it doubles with each attempt.
         max_retry_wait_s: Longest wait before an attempt; a server that asks for more is not asked again.
         ca_file: Certificate authorities, as PEM, that are trusted beside the system's.
-        verify_sha256: Column of the source with the SHA-256 of each body, in hexadecimal. A body that is
-            another fails with `hash_mismatch`: it may have changed, or its domain may have new owners.
-            A row where the column is null is not verified.
+        verify_sha256: Column of the source with the SHA-256 of each body, in hexadecimal or base64, with or without
+            `sha256:` before it, or as bytes. A body that is another fails with `hash_mismatch`: it may have changed, or
+            its domain may have new owners. A row where the column is null or blank is not verified; one where it holds
+            no SHA-256 fails with `invalid_digest` and is not fetched.
         verify_md5: The same for MD5.
     """
 
@@ -120,8 +121,10 @@ class FetchImagesConfig(MannersConfig, ReferenceConfig, EngineConfig):
             threads=self.concurrency,
             timeout_s=self.idle_timeout_s,
             retries=self.retries,
+            user_agent=self.agent_header,
             agent=self.agent,
-            directives=tuple(self.obey_robots_tags),
+            robots_tags=tuple(self.obey_robots_tags),
+            tdm_reservation=self.obey_tdm_reservation,
             max_bytes=self.max_body_bytes,
             networks=self.allow_networks,
             ports=self.allow_ports,
@@ -165,6 +168,10 @@ class FetchImages(StreamingStage):
         if set(self._settings.allow_schemes) & set(WEB):
             self._settings.check_contact()
 
+    def check_source(self, columns: pa.Schema) -> None:
+        """Looks whether what is to be verified against may be digests."""
+        check_columns(columns, self._settings.verified)
+
     @property
     def shared(self) -> SharedSpec:
         """The coordinator that keeps the limits per host and domain for all workers."""
@@ -200,9 +207,9 @@ class FetchImages(StreamingStage):
         """Yields the rows as their bodies arrive, up to 32 at a time."""
         part = self._part()
         record = PartRecord(table, self._settings.verified)
-        if not record.wanted:
-            yield record.rows([])
-            return
+        refused = record.refused()
+        if refused.num_rows or not record.wanted:
+            yield refused
         missing = set(range(len(record.wanted)))
         for chunk in part.chunks(record.wanted, _MAX_CHUNK, self._settings.part_timeout_s):
             missing.difference_update(index for index, _ in chunk)

@@ -1,12 +1,14 @@
 """img2dataset's downloader as a process of its own, which is handed URLs and hands back bodies.
 
-Run by whichever Python has img2dataset; imports nothing of this project, so that it may be one of another environment.
+Run by whichever Python has img2dataset; imports nothing of this project, so that it may be one of another environment,
+but for the one file that knows what owners of pages say in headers, which is loaded by its path.
 In and out go frames: the length of a JSON head (4 bytes, big-endian), the head, and as many bytes as its `bytes` says.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import ipaddress
 import json
 import os
@@ -14,12 +16,15 @@ import socket
 import struct
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 _LENGTH = struct.Struct(">I")
 _IPV4_CARRIERS = tuple(map(ipaddress.IPv6Network, ("::ffff:0:0/96", "64:ff9b::/96", "2001::/32", "2002::/16")))
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_JUDGED = frozenset({*range(200, 300), 301, 302, 303, 307, 308})
 _SPECIAL = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24")))
 
 
@@ -70,6 +75,60 @@ def guard_connections(settings: dict[str, Any]) -> None:
     socket.getaddrinfo = guarded
 
 
+def load_alone(path: str) -> ModuleType:
+    """A file of this project that imports nothing of it, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def polite_opener(settings: dict[str, Any]) -> urllib.request.OpenerDirector:
+    """What urllib opens URLs with: under our own name, over HTTP alone, judging every hop by its owner's headers."""
+    opt_out = load_alone(settings["opt_out"])
+
+    class Manners(urllib.request.BaseHandler):
+        # Before redirects are followed and errors raised.
+        handler_order = 100
+
+        def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
+            # In place of the browser's name that img2dataset gives; every hop comes through here.
+            request.add_header("User-agent", settings["user_agent"])
+            return request
+
+        def http_response(self, request: urllib.request.Request, response: Any) -> Any:
+            objection = self.objection(response.headers) if response.status in _JUDGED else None
+            if objection is not None:
+                response.close()
+                raise PermissionError(f"opted out: {objection}")
+            return response
+
+        def objection(self, headers: Any) -> str | None:
+            tags = headers.get_all("X-Robots-Tag", [])
+            directive = opt_out.robots_tag_objection(tags, settings["agent"], settings["robots_tags"])
+            if directive is not None:
+                return f"X-Robots-Tag: {directive}"
+            reserved = opt_out.reserves_mining(headers.get_all("tdm-reservation", []))
+            return "tdm-reservation: 1" if settings["tdm_reservation"] and reserved else None
+
+        https_request, https_response = http_request, http_response
+
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        Manners(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 def downloader(settings: dict[str, Any], folder: str, answers: IO[bytes], count: int) -> Any:
     """img2dataset's downloader, its resizing off, writing to a pipe in place of a tar."""
     from img2dataset.downloader import Downloader
@@ -109,8 +168,9 @@ def downloader(settings: dict[str, Any], folder: str, answers: IO[bytes], count:
         verify_hash_type=None,
         encode_format="jpg",
         retries=settings["retries"],
-        user_agent_token=settings["agent"],
-        disallowed_header_directives=settings["directives"] or None,
+        # Both are the opener's business.
+        user_agent_token=None,
+        disallowed_header_directives=None,
     )
 
 
@@ -126,6 +186,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="img2dataset-") as folder:
         downloader(settings, folder, answers, 1)
         guard_connections(settings)
+        urllib.request.install_opener(polite_opener(settings))
         write_frame(answers, {"ready": importlib.metadata.version("img2dataset")})
         while (frame := read_frame(questions)) is not None:
             urls = json.loads(frame[1])

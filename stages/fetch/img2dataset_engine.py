@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from curation.net import opt_out
 from curation.net.addresses import AddressPolicy
 from curation.net.failures import FetchFailure
 from curation.net.fetched import Fetched
@@ -40,8 +41,10 @@ class ChildSettings:
         threads: Of its thread pool.
         timeout_s: The only one it knows: for connecting, and for any silence.
         retries: Further requests after any failure.
-        agent: Product token; img2dataset puts it behind a browser's name.
-        directives: Of X-Robots-Tag that it obeys.
+        user_agent: Sent in place of the browser's name that img2dataset would give.
+        agent: Product token by which X-Robots-Tag knows the crawler.
+        robots_tags: Directives of X-Robots-Tag that are obeyed.
+        tdm_reservation: Whether a response's `tdm-reservation: 1` is obeyed.
         max_bytes: Longer bodies fail, once they have been downloaded.
         networks: That may be reached though they are not public.
         ports: That may be reached, None for all.
@@ -51,8 +54,10 @@ class ChildSettings:
     threads: int
     timeout_s: float
     retries: int
+    user_agent: str
     agent: str
-    directives: tuple[str, ...]
+    robots_tags: tuple[str, ...]
+    tdm_reservation: bool
     max_bytes: int
     networks: tuple[str, ...]
     ports: tuple[int, ...] | None
@@ -144,7 +149,7 @@ class _Child:
     def __init__(self, python: str, settings: ChildSettings) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(  # noqa: S603 - the recipe names the Python
-            [python, img2dataset_child.__file__, json.dumps(asdict(settings))],
+            [python, img2dataset_child.__file__, json.dumps({**asdict(settings), "opt_out": opt_out.__file__})],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -14,7 +14,7 @@ _STATUS = re.compile(r"HTTP Error (\d{3})")
 # Its downloader keeps the text of urllib's errors; the first pattern that is found counts.
 _DOWNLOAD: tuple[tuple[str, FailureReason], ...] = (
     (r"infinite loop|redirect error", FailureReason.REDIRECT_LOOP),
-    (r"X-Robots-Tag", FailureReason.OPTED_OUT),
+    (r"^opted out|X-Robots-Tag", FailureReason.OPTED_OUT),
     (r"^hash mismatch", FailureReason.HASH_MISMATCH),
     (r"blocked address", FailureReason.BLOCKED_ADDRESS),
     (r"blocked port", FailureReason.BLOCKED_PORT),

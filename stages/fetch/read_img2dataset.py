@@ -74,6 +74,11 @@ class ReadImg2dataset(StreamingStage):
         if self._fetcher is not None:
             self._fetcher.check()
 
+    def check_source(self, columns: pa.Schema) -> None:
+        """Looks whether `refetch` can read what it is to verify against."""
+        if self._fetcher is not None:
+            self._fetcher.check_source(columns)
+
     @property
     def shared(self) -> SharedSpec | None:
         """What the workers of `refetch` share."""

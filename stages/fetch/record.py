@@ -47,19 +47,35 @@ class PartRecord:
     ) -> None:
         """Takes the part and, for each hash algorithm, the column with the digests to verify.
 
+        A row whose digest cannot be read wants nothing: what came could not be judged, and no host is to be asked, or
+        blamed, for a mistake of the list's.
+
         Args:
             table: The part.
             verified: Column by the algorithm's name.
             wanted: What each row asks for, where that is not its URL.
+
+        Raises:
+            RecipeError: A column is of a type that holds no digests.
         """
         self._table = table
         self._expected = Expected(table, verified)
         self._earlier_sha256 = earlier_values(table, "sha256")
+        self._refused: dict[int, Mark] = {}
         places: dict[Any, list[int]] = {}
         for place, asked in enumerate(_wanted(table) if wanted is None else wanted):
-            places.setdefault(asked, []).append(place)
+            if (refusal := self._expected.unreadable(place)) is not None:
+                self._refused[place] = refusal
+            else:
+                places.setdefault(asked, []).append(place)
         self.wanted = list(places)
         self._places = list(places.values())
+
+    def refused(self) -> pa.Table:
+        """The rows that want nothing, failed."""
+        results = [Fetched()] * len(self._refused)
+        rows = self._table.take(pa.array(self._refused, pa.int64()))
+        return _table_of(rows, results, [None] * len(results), list(self._refused.values()))
 
     def rows(self, arrivals: Iterable[tuple[int, Fetched]]) -> pa.Table:
         """The rows that wanted what has arrived, with its record; an arrival is a place in `wanted` and its result."""

@@ -8,6 +8,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from word_recipes import write_recipe
 
@@ -246,6 +248,17 @@ def test_nothing_is_started_when_it_cannot_be_asked_again(run, capsys, tmp_path,
     assert run(*arguments) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_fetched_when_what_is_to_be_verified_against_is_a_number(tmp_path, capsys):
+    pq.write_table(pa.table({"url": ["http://127.0.0.1:1/a"], "caption": ["a"], "crc": [7]}), tmp_path / "list.parquet")
+    fetch = "{kind: fetch_images, allow_public: false, allow_networks: [127.0.0.0/8], verify_md5: crc}"
+    source = f"{{kind: url_table, path: {tmp_path}/list.parquet, carry: [crc]}}"
+    (tmp_path / "r.yaml").write_text(f"source: {source}\nsteps: [{fetch}]\n")
+    assert main(["run", str(tmp_path / "r.yaml"), "--out", str(tmp_path / "out"), "--runner", "in-process"]) == 2
+    told = "r.yaml: steps.0 (fetch_images): verify_md5: column crc is of type int64; digests are text or binary"
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out" / "run.json").exists()
 
 
 def test_a_retry_is_refused_when_no_step_measures(recipe, run, capsys, tmp_path):

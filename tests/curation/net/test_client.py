@@ -12,6 +12,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from pictures import gradient, saved
 from raw_web import Exchange, RawWeb
 from web_clients import fetch_one
 
@@ -327,6 +328,30 @@ def test_content_encoding_is_undone_within_the_cap_when_there_is_one(web: RawWeb
         "lie": Reason.BAD_CONTENT_ENCODING,
         "brotli": Reason.BAD_CONTENT_ENCODING,
     }
+
+
+def test_body_is_kept_as_it_came_when_content_encoding_names_no_encoding_or_lies(web: RawWeb, fetch: Fetch):
+    picture = saved(gradient(60, 40), "jpg")
+    names = "aws-chunked utf-8 none binary image/jpeg gzip deflate br zstd compress x,gzip"
+    for place, name in enumerate(names.split()):
+        url = web.on(f"/{place}", body=picture, headers={"Content-Encoding": name})
+        assert (name, fetch(url).body) == (name, picture)
+        assert (name, fetch(url, max_body_bytes=len(picture) - 1).reason) == (name, Reason.BODY_TOO_LARGE)
+    url = web.on("/s3", body=gzip.compress(picture), headers={"Content-Encoding": "gzip, aws-chunked"})
+    assert fetch(url).body == picture
+    url = web.on("/archive", body=gzip.compress(picture), headers={"Content-Encoding": "compress"})
+    assert fetch(url).reason is Reason.BAD_CONTENT_ENCODING
+
+
+def test_robots_txt_is_obeyed_when_its_content_encoding_names_none_and_forbids_when_it_cannot_be_read(
+    web: RawWeb, fetch: Fetch
+):
+    rules = b"User-agent: *\nDisallow: /private/\n"
+    url = web.on("/private/a", body=BODY)
+    web.on("/robots.txt", body=rules, headers={"Content-Encoding": "utf-8"})
+    assert fetch(url, robots=True).reason is Reason.ROBOTS_DISALLOWED
+    web.on("/robots.txt", body=rules, headers={"Content-Encoding": "gzip"})
+    assert fetch(web.on("/a", body=BODY), robots=True).reason is Reason.BAD_CONTENT_ENCODING
 
 
 def test_owner_is_obeyed_when_a_header_opts_out(web: RawWeb, fetch: Fetch):

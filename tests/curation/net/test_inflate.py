@@ -4,6 +4,7 @@ import zlib
 
 import brotli
 import pytest
+from pictures import gradient, saved
 
 from curation.net.failures import FetchFailure
 from curation.net.inflate import BodyReader, zstd
@@ -107,11 +108,42 @@ def test_encoding_is_bad_when_the_body_is_not_what_the_header_says(name: str):
     assert _reason(name, bytes(damaged) + BODY) is Reason.BAD_CONTENT_ENCODING
 
 
-@pytest.mark.parametrize("encodings", ["compress", "gzip, rot13", "gzip;q=1", "gzip, gzip, gzip, gzip"])
-def test_encoding_is_refused_when_it_is_unknown_or_too_deep(encodings: str):
-    with pytest.raises(FetchFailure) as refusal:
-        BodyReader(encodings, CAP)
-    assert refusal.value.reason is Reason.BAD_CONTENT_ENCODING
+@pytest.mark.parametrize("encodings", ["compress", "gzip, dcz", "exi", "gzip, gzip, gzip, gzip", "x-compress;q=1"])
+def test_encoding_is_refused_when_it_is_registered_and_cannot_be_undone_or_too_deep(encodings: str):
+    assert _reason(encodings, BODY) is Reason.BAD_CONTENT_ENCODING
+    assert _reason(encodings, BODY, step=1) is Reason.BAD_CONTENT_ENCODING
+
+
+@pytest.mark.parametrize(
+    "name", ["aws-chunked", "utf-8", "none", "binary", "image/jpeg", "8bit", "chunked", "\udcff", "*"]
+)
+def test_name_stands_for_nothing_when_it_is_no_encodings(name: str):
+    assert _read(name, BODY) == BODY
+    assert _read(f"gzip,{name}", gzip.compress(BODY)) == BODY
+    assert _read(f"{name} , br;q=1", brotli.compress(BODY)) == BODY
+    assert _reason(name, BODY, cap=len(BODY) - 1) is Reason.BODY_TOO_LARGE
+
+
+PICTURES = {kind: saved(gradient(50, 40), kind) for kind in ("jpg", "png", "gif", "webp", "bmp", "tiff", "avif")}
+
+
+@pytest.mark.parametrize("encodings", [*ENCODERS, "gzip, gzip", "compress", "br, utf-8"])
+@pytest.mark.parametrize("kind", PICTURES)
+def test_image_is_kept_as_it_came_when_it_is_not_encoded_as_the_header_says(kind: str, encodings: str):
+    for step in (1, 63, 64, 1 << 16):
+        assert _read(encodings, PICTURES[kind], step) == PICTURES[kind]
+    assert _reason(encodings, PICTURES[kind], cap=len(PICTURES[kind]) - 1) is Reason.BODY_TOO_LARGE
+    assert _reason(encodings, PICTURES[kind], cap=1) is Reason.BODY_TOO_LARGE
+    # Shorter than what is looked at, and all the same told by its first bytes.
+    assert _read(encodings, PICTURES[kind][:40]) == PICTURES[kind][:40]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_image_is_undone_when_it_is_encoded_as_the_header_says(name: str):
+    for picture in PICTURES.values():
+        assert _read(name, ENCODERS[name](picture)) == picture
+        twice = ENCODERS[name](ENCODERS[name](picture))
+        assert _read(f"{name}, {name}", twice) == picture
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
@@ -126,8 +158,8 @@ def test_encoding_is_bad_when_a_few_bytes_hold_very_many_streams(name: str):
 
 def test_evidence_can_be_stored_when_the_header_is_no_text():
     with pytest.raises(FetchFailure) as refusal:
-        BodyReader("gzip, \udcff", CAP)
-    assert refusal.value.detail == "?"
+        _read("gzip, \udcff", BODY)
+    assert refusal.value.detail == "gzip, ?"
 
 
 def test_zstd_window_is_capped_when_a_frame_asks_for_more_memory_than_rfc_9659_allows():

@@ -1,11 +1,12 @@
 """All that can be known to be wrong before the start is told at once."""
 
+import pyarrow as pa
 import pytest
 from toy_steps import CATALOGUE, CountingSource, Develop, Threshold, by_kind
 
 from curation.catalogue import Catalogue
 from curation.errors import RecipeError
-from curation.plan.checks import checked_plan
+from curation.plan.checks import check_source_columns, checked_plan
 from curation.recipe.load import parse_recipe
 
 
@@ -90,3 +91,21 @@ def test_what_does_not_fit_the_steps_before_it_is_told_when_a_recipe_is_checked(
     text = f"source: {{kind: counting, rows: 1}}\nsteps: [{steps}]\n"
     with pytest.raises(RecipeError, match=rf"r.yaml: steps.1 \({kind}\): stands behind measure_text"):
         checked_plan(parse_recipe(text, "r.yaml", catalogue))
+
+
+def test_every_stage_that_cannot_read_a_columns_type_is_told_when_the_source_is_indexed():
+    class Picky(Develop):
+        def check_source(self, columns):
+            if columns.field("page").type != pa.string():
+                raise RecipeError(f"page: {columns.field('page').type} is no text")
+
+    catalogue = Catalogue(by_kind(CountingSource), {**CATALOGUE.stages, "develop": Picky}, {}, CATALOGUE.sinks)
+    steps = "{kind: draw}, {kind: develop}, {kind: develop, name: again}"
+    recipe = parse_recipe(f"source: {{kind: counting, rows: 1}}\nsteps: [{steps}]\n", "r.yaml", catalogue)
+    with pytest.raises(RecipeError) as caught:
+        check_source_columns(recipe, recipe.source.index(None).columns)
+    assert str(caught.value).splitlines() == [
+        "r.yaml: steps.1 (develop): page: int64 is no text",
+        "r.yaml: steps.2 (again): page: int64 is no text",
+    ]
+    assert check_source_columns(recipe, pa.schema({"page": pa.string()})) is None

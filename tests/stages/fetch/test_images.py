@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import hashlib
 import pickle
 import threading
@@ -260,6 +261,23 @@ def test_row_fails_when_its_body_is_not_the_one_that_the_source_lists(web: RawWe
     done = stage.process(_table(urls).append_column("seen_sha256", pa.array(listed)))
     assert done["reason"].to_pylist() == [None, "hash_mismatch"]
     assert done["sha256"].to_pylist()[0] == listed[0].lower()
+
+
+def test_row_is_not_asked_for_when_what_is_listed_for_it_is_no_digest(web: RawWeb, make: Make):
+    shared, alone = web.on("/shared", body=BODY), web.on("/alone", body=BODY)
+    digest = base64.b64encode(hashlib.md5(BODY).digest()).decode()
+    table = _table([shared, shared, alone, shared]).append_column("md5", pa.array(["n/a", digest, "0" * 31, ""]))
+    done = make(verify_md5="md5").process(table)
+    assert done["reason"].to_pylist() == ["invalid_digest", None, "invalid_digest", None]
+    assert done["detail"].to_pylist()[0] == "'n/a' is no md5 in hexadecimal or base64"
+    assert done["body"].to_pylist() == [None, BODY, None, BODY]
+    assert done["fetch_attempts"].to_pylist() == [0, 1, 0, 1]
+    assert web.asked == {"/shared": 1}
+
+
+def test_every_row_comes_back_when_no_digest_can_be_read(make: Make):
+    table = _table(["http://127.0.0.1:1/a", "no url"]).append_column("md5", pa.array(["n/a", "-"]))
+    assert make(verify_md5="md5").process(table)["reason"].to_pylist() == ["invalid_digest"] * 2
 
 
 def test_mistake_is_told_before_the_start_when_the_file_of_authorities_is_missing(tmp_path: Path):

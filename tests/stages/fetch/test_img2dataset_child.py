@@ -1,9 +1,17 @@
 import io
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import pytest
+from raw_web import RawWeb
 
+from curation.net import opt_out
 from curation.net.addresses import AddressPolicy
-from stages.fetch.img2dataset_child import may_be_reached, read_frame, write_frame
+from stages.fetch import img2dataset_child
+from stages.fetch.img2dataset_child import may_be_reached, polite_opener, read_frame, write_frame
 
 ADDRESSES = [
     *("8.8.8.8", "1.1.1.1", "93.184.216.34", "0.0.0.0", "10.1.2.3", "127.0.0.1", "100.64.0.1", "169.254.169.254"),
@@ -57,3 +65,57 @@ def test_a_frame_is_none_when_it_is_cut_short():
     write_frame(stream, {"index": 3}, b"body")
     assert read_frame(io.BytesIO(stream.getvalue()[:-1])) is None
     assert read_frame(io.BytesIO(stream.getvalue()[:2])) is None
+
+
+MANNERS = {
+    "opt_out": opt_out.__file__,
+    "user_agent": "my-bot/1.0 (+https://example.org)",
+    "agent": "my-bot",
+    "robots_tags": ["noai"],
+    "tdm_reservation": True,
+}
+
+
+def test_every_hop_hears_our_own_name_when_a_url_is_opened(web: RawWeb):
+    url = web.redirect("/a", web.redirect("/b", web.on("/c", body=b"body")))
+    request = urllib.request.Request(url, headers={"User-Agent": "Mozilla/5.0"})
+    assert polite_opener(MANNERS).open(request, timeout=5).read() == b"body"
+    assert [(path, headers["user-agent"]) for path, headers in web.requests] == [
+        (path, MANNERS["user_agent"]) for path in ("/a", "/b", "/c")
+    ]
+
+
+@pytest.mark.parametrize("status", [200, 206, 302])
+@pytest.mark.parametrize("header", [("X-Robots-Tag", "noai"), ("tdm-reservation", "1")])
+def test_an_owner_that_opted_out_is_obeyed_when_a_url_is_opened(web: RawWeb, status: int, header: tuple[str, str]):
+    url = web.on("/a", status, b"body", {header[0]: header[1], "Location": web.on("/b", body=b"body")})
+    with pytest.raises(PermissionError, match=f"opted out: {header[0]}: {header[1]}"):
+        polite_opener(MANNERS).open(url, timeout=5)
+    assert web.asked["/b"] == 0
+
+
+def test_the_status_is_told_when_it_is_an_error_whatever_the_owner_wishes(web: RawWeb):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        polite_opener(MANNERS).open(web.on("/a", 404, headers={"X-Robots-Tag": "noai"}), timeout=5)
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/a", "file:///etc/hostname", "data:,a"])
+def test_nothing_but_http_is_opened(web: RawWeb, url: str):
+    with pytest.raises(urllib.error.URLError, match="unknown url type"):
+        polite_opener(MANNERS).open(url)
+    with pytest.raises(urllib.error.URLError):
+        polite_opener(MANNERS).open(web.redirect("/a", url))
+
+
+def test_the_child_needs_nothing_of_this_project_when_another_python_runs_it():
+    code = (
+        "import importlib.util, json, sys\n"
+        "spec = importlib.util.spec_from_file_location('child', sys.argv[1])\n"
+        "child = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(child)\n"
+        "child.polite_opener(json.loads(sys.argv[2]))\n"
+        "print(sorted(name for name in sys.modules if name.partition('.')[0] in ('curation', 'stages', 'schemas')))\n"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code, img2dataset_child.__file__, json.dumps(MANNERS)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n"

@@ -1,6 +1,6 @@
 """img2dataset's downloader behind the contract of `fetch_images`: the real one, in its own process, over real sockets.
 
-Needs img2dataset: in this Python, or in the one that the variable IMG2DATASET_PYTHON names.
+Needs img2dataset: in this Python, or in the one that the variable IMG2DATASET_PYTHON names, as `make test` does.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from raw_web import Exchange, RawWeb
 from schemas.columns import schema_of
 from stages.fetch.images import FetchImages, FetchImagesConfig
 
-PYTHON = os.environ.get("IMG2DATASET_PYTHON")
+PYTHON = os.environ.get("IMG2DATASET_PYTHON") or None
 BODY = b"some bytes, no image: they come back as they were"
 REACH = {"allow_public": False, "allow_networks": ("127.0.0.0/8",), "allow_ports": None}
 
@@ -64,7 +64,70 @@ def test_bodies_are_the_very_bytes_when_it_fetches(stage: FetchImages, web: RawW
     assert done["body_bytes"].to_pylist() == [len(BODY) + 1] * 41
     assert done["sha256"].null_count == 0
     assert web.asked["/3"] == 1
-    assert "mozilla" in web.requests[0][1]["user-agent"].lower()
+
+
+WISHES = {
+    "/plain": ({}, None),
+    "/noai": ({"X-Robots-Tag": "noai"}, "X-Robots-Tag: noai"),
+    "/none": ({"X-Robots-Tag": "none"}, "X-Robots-Tag: none"),
+    "/everybody": ({"X-Robots-Tag": "*: noimageai"}, "X-Robots-Tag: noimageai"),
+    "/by-name": ({"X-Robots-Tag": "My-Bot: noai"}, "X-Robots-Tag: noai"),
+    "/others-first": ({"X-Robots-Tag": "other: nofollow, my-bot: noindex"}, "X-Robots-Tag: noindex"),
+    "/others": ({"X-Robots-Tag": "other: noai"}, None),
+    "/dated": ({"X-Robots-Tag": "unavailable_after: 2030-01-01, noai"}, "X-Robots-Tag: noai"),
+    "/reserved": ({"TDM-Reservation": "1"}, "tdm-reservation: 1"),
+    "/not-reserved": ({"tdm-reservation": "0"}, None),
+    "/hop": ({"X-Robots-Tag": "noai", "Location": "/plain"}, "X-Robots-Tag: noai"),
+    "/reserved-hop": ({"tdm-reservation": "1", "Location": "/plain"}, "tdm-reservation: 1"),
+    "/to-noai": ({"Location": "/noai"}, "X-Robots-Tag: noai"),
+    "/to-others": ({"Location": "/others"}, None),
+}
+
+
+@pytest.mark.parametrize("engine", ["native", "img2dataset"])
+def test_owners_are_obeyed_and_told_who_asks_whoever_fetches(web: RawWeb, engine: str):
+    urls = [web.on(path, 302 if "Location" in sent else 200, BODY, sent) for path, (sent, _) in WISHES.items()]
+    urls.append(web.on("/missing", 404, headers={"X-Robots-Tag": "noai"}))
+    stage = made(engine=engine, user_agent="My-Bot/2.0", contact="https://example.org/crawler")
+    try:
+        done = stage.process(table_of(urls))
+    finally:
+        stage.close()
+    assert done["reason"].to_pylist() == [
+        *(None if objection is None else "opted_out" for _, objection in WISHES.values()),
+        "http_not_found",
+    ]
+    told = [detail and detail.removeprefix("img2dataset: opted out: ") for detail in done["detail"].to_pylist()]
+    assert told[:-1] == [objection for _, objection in WISHES.values()]
+    assert {headers["user-agent"] for _, headers in web.requests} == {"My-Bot/2.0 (+https://example.org/crawler)"}
+
+
+def test_a_wish_is_passed_over_when_the_recipe_says_so(web: RawWeb):
+    urls = [web.on(path, 200, BODY, WISHES[path][0]) for path in ("/noai", "/others-first", "/reserved")]
+    stage = made(user_agent="My-Bot/2.0", obey_robots_tags=("noindex",), obey_tdm_reservation=False)
+    try:
+        assert reasons(stage, urls) == [None, "opted_out", None]
+    finally:
+        stage.close()
+
+
+def test_no_browsers_name_is_sent_when_it_fetches(stage: FetchImages, web: RawWeb):
+    assert reasons(stage, [web.redirect("/a", web.on("/b", body=BODY))]) == [None]
+    assert [headers["user-agent"] for _, headers in web.requests] == ["curation-bot/0.1"] * 2
+
+
+def test_opted_out_bodies_are_not_read(web: RawWeb):
+    async def endless(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nX-Robots-Tag: noai\r\n\r\n")
+        while not exchange.writer.is_closing():
+            await exchange.send(b"x" * 100_000)
+            await asyncio.sleep(0.01)
+
+    stage = made()
+    try:
+        assert reasons(stage, [web.handle("/endless", endless)]) == ["opted_out"]
+    finally:
+        stage.close()
 
 
 def test_every_failure_has_the_reason_that_our_own_client_gives(stage: FetchImages, web: RawWeb):
@@ -108,6 +171,7 @@ def test_every_failure_has_the_reason_that_our_own_client_gives(stage: FetchImag
         "http://10.1.2.3/x": "blocked_address",
         web.redirect("/inside", "http://10.1.2.3/x"): "blocked_address",
         web.redirect("/to-file", "file:///etc/hostname"): "redirect_loop",
+        web.redirect("/to-ftp", f"ftp://127.0.0.1:{web.port}/x"): "unsupported_scheme",
     }
     found = dict(zip(expected, reasons(stage, list(expected)), strict=True))
     # Nobody answers for unknown names on a machine without a network, and then the reason is another.

@@ -16,6 +16,8 @@ MESSAGES = {
     "The last 30x error message was:\nFound": "redirect_loop",
     "Use of image disallowed by X-Robots-Tag directive": "opted_out",
     "hash mismatch": "hash_mismatch",
+    "opted out: X-Robots-Tag: noai": "opted_out",
+    "opted out: tdm-reservation: 1": "opted_out",
     "<urlopen error [Errno -2] Name or service not known>": "dns_not_found",
     "<urlopen error [Errno -5] No address associated with hostname>": "dns_not_found",
     "<urlopen error [Errno -3] Temporary failure in name resolution>": "dns_failed",

@@ -99,9 +99,13 @@ def test_the_settings_of_refetch_are_checked_like_those_of_a_step():
         ReadImg2datasetConfig(refetch={"kind": "fetch_images", "retries": -1})
     with pytest.raises(RecipeError, match="contact"):
         ReadImg2dataset(ReadImg2datasetConfig(refetch={"kind": "fetch_images"})).check()
+    stage = ReadImg2dataset(ReadImg2datasetConfig(refetch={"kind": "fetch_images", "verify_md5": "crc"}))
+    with pytest.raises(RecipeError, match="verify_md5: column crc is of type int64"):
+        stage.check_source(pa.schema({"crc": pa.int64()}))
+    assert ReadImg2dataset(ReadImg2datasetConfig()).check_source(pa.schema({"crc": pa.int64()})) is None
 
 
-PYTHON = os.environ.get("IMG2DATASET_PYTHON")
+PYTHON = os.environ.get("IMG2DATASET_PYTHON") or None
 
 
 @pytest.mark.slow
