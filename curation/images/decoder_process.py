@@ -26,6 +26,7 @@ from curation.images.decoder_frames import (
     ResultBuffer,
 )
 from curation.images.delivery import DeliverySettings
+from curation.images.run_queue_wait import RunQueueWait
 from curation.images.shared_bodies import SharedBodies
 
 _START_TIMEOUT_S = 120.0
@@ -48,7 +49,7 @@ class DecoderSettings:
 
     Attributes:
         delivery: What is asked of each image.
-        timeout_s: Most time for one file.
+        timeout_s: Most time for one file, without what its process waits for a processor.
         memory_bytes: Most memory for decoding, beside what a process has after its start.
         module: What they run, by `python -m`.
     """
@@ -77,7 +78,7 @@ class DecoderProcess:
         self._received = ResultBuffer(_READ_BYTES, _max_image_bytes(settings))
         self._taken = self._begun = 0
         self._broken = False
-        self._started = self._heard = time.monotonic()
+        self._started = time.monotonic()
         with contextlib.ExitStack() as its_ends:
             lifeline, self._lifeline = _pipe(its_ends, its_end=0)
             requests, self._requests = _pipe(its_ends, its_end=0)
@@ -94,6 +95,8 @@ class DecoderProcess:
                 pass_fds=(self._bodies.fd, lifeline),
                 env=_environment(),
             )
+        self._queueing = RunQueueWait(self._process.pid)
+        self._hear()
 
     @property
     def pid(self) -> int:
@@ -107,7 +110,10 @@ class DecoderProcess:
 
     @property
     def deadline(self) -> float | None:
-        """When the file in hand, or the start, will have taken too long, by `time.monotonic`."""
+        """When the file in hand, or the start, will have taken too long, by `time.monotonic`.
+
+        The time does not count that the process waited for a processor: on a busy machine no file is at fault for it.
+        """
         if not self._ready:
             return self._started + _START_TIMEOUT_S
         if not self.given:
@@ -115,14 +121,14 @@ class DecoderProcess:
         # What the process says of its clock is believed within bounds: it may be out of its mind.
         begun = self._bodies.progress[1]
         begun = min(max(begun, self._heard), self._heard + _HELD_BACK_S) if math.isfinite(begun) else self._heard
-        return begun + self._settings.timeout_s
+        return begun + self._settings.timeout_s + self._queueing.seconds() - self._queued_before
 
     def give(self, index: int, body: memoryview) -> bool:
         """Gives it a body to decode, which `send` tells it of. False if there is no room for it now."""
         begin = self._bodies.put(body)
         if begin is not None:
             if not self.given:
-                self._heard = time.monotonic()
+                self._hear()
             self.given.append(index)
             self._unsent += REQUEST.pack(begin, len(body))
         return begin is not None
@@ -156,17 +162,22 @@ class DecoderProcess:
             if hello != HELLO:
                 raise BrokenFrameError("no greeting")
             self._ready = True
-            self._heard = time.monotonic()
+            self._hear()
         while self._ready and (result := self._received.take_result()) is not None:
             if not self.given:
                 raise BrokenFrameError("a result of nothing")
             self._taken += 1
-            self._heard = time.monotonic()
+            self._hear()
             self._bodies.done()
             yield self.given.popleft(), result
             if result.leaving:
                 yield None
                 return
+
+    def _hear(self) -> None:
+        """Notes that it lives, or has begun something."""
+        self._heard = time.monotonic()
+        self._queued_before = self._queueing.seconds()
 
     def bury(self, *, overdue: bool) -> str:
         """Ends the process for good and says what it died of, the same for the same file.
@@ -193,6 +204,7 @@ class DecoderProcess:
         self._ended = True
         for end in (self._requests, self._results, self._lifeline):
             os.close(end)
+        self._queueing.close()
         # Its output may be closed and it lives on. One that has ended keeps the code that it ended with.
         self._process.kill()
         code = self._process.wait()

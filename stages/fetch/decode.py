@@ -58,7 +58,8 @@ class DecodeImagesConfig(StepConfig):
         max_aspect: Largest ratio of the longer side to the shorter.
         max_pixels: Larger images fail by their header, before anything is decoded.
         max_frames: Longer animations, and files of more pages, fail by their header. Of others, the first is decoded.
-        decode_timeout_s: A file that takes longer, from header to encoded image, is given up.
+        decode_timeout_s: A file that takes longer, from header to encoded image, is given up. Waiting for a processor
+            that others keep busy does not count.
         decode_memory_bytes: A file that takes more to decode is given up. A worker holds this for each process at most.
         processes: Images decoded at a time, each in a process of its own.
     """

@@ -48,6 +48,10 @@ def _die(wish: str) -> None:
         _broken = True
     elif name == "sleep":
         time.sleep(float(argument))
+    elif name == "spin":
+        until = time.process_time() + float(argument)
+        while time.process_time() < until:
+            pass
     else:
         {
             "abort": os.abort,

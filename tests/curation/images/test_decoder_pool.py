@@ -110,6 +110,37 @@ def test_one_file_is_lost_when_its_decoder_never_ends():
         assert pool.restarts == 2
 
 
+@pytest.fixture
+def busy_processor():
+    """The number of a processor that four endless loops share already."""
+    processor = min(os.sched_getaffinity(0))
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4)]
+    for loop in loops:
+        os.sched_setaffinity(loop.pid, {processor})
+    yield processor
+    for loop in loops:
+        loop.kill()
+        loop.wait()
+
+
+def test_no_file_is_lost_when_others_keep_its_decoder_from_the_processor(busy_processor):
+    with _pool(timeout_s=1.5) as pool:
+        assert _failures(_decoded(pool, PICTURES[0])) == {}
+        os.sched_setaffinity(pool.pids[0], {busy_processor})
+        begun = time.monotonic()
+        assert _failures(_decoded(pool, asking(PICTURES[0], "spin 0.7"))) == {}
+        # Or it would prove nothing.
+        assert time.monotonic() - begun > 1.5
+        assert pool.restarts == 0
+
+
+def test_one_file_is_lost_when_its_decoder_never_ends_on_a_busy_processor(busy_processor):
+    with _pool(timeout_s=0.3) as pool:
+        assert _failures(_decoded(pool, PICTURES[0])) == {}
+        os.sched_setaffinity(pool.pids[0], {busy_processor})
+        assert _failures(_decoded(pool, asking(PICTURES[0], "loop"))) == {0: ("decoder_crash", "more than 0.3 s")}
+
+
 @pytest.mark.parametrize(
     ("wish", "cause"),
     [

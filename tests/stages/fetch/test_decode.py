@@ -177,11 +177,11 @@ def test_one_row_fails_and_its_neighbours_are_kept_when_a_file_kills_its_decoder
 
 
 @pytest.mark.slow
-def test_a_picture_is_decoded_in_the_usual_memory_when_it_has_as_many_pixels_as_are_usually_allowed():
+def test_a_picture_is_decoded_within_the_usual_limits_when_it_has_as_many_pixels_as_are_usually_allowed():
     ramp = np.arange(7071, dtype=np.uint16) * 9
     picture = np.dstack(np.broadcast_arrays(ramp, ramp[:, None], ramp, ramp[:, None]))
     quick = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    (row,) = _decode(cv2.imencode(".png", picture, quick)[1].tobytes(), decode_timeout_s=120)
+    (row,) = _decode(cv2.imencode(".png", picture, quick)[1].tobytes())
     assert (row["reason"], row["width"]) == (None, 256)
 
 
