@@ -308,16 +308,16 @@ class WebClient:
     def _failure(self, error: Exception, deadline: Deadline) -> FetchFailure:
         if not isinstance(error, TimeoutError):
             return failure_of(error)
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return FetchFailure(FailureReason.CONNECT_TIMEOUT, f"more than {self._settings.connect_timeout_s:g} s")
         if isinstance(error, aiohttp.SocketTimeoutError):
             return FetchFailure(FailureReason.READ_TIMEOUT, f"silent for {self._settings.idle_timeout_s:g} s")
         if error.errno is not None:
             return failure_of(error)
-        if deadline.phase_ended_it:
-            waited_s = self._settings.first_byte_timeout_s
-            return FetchFailure(FailureReason.READ_TIMEOUT, f"no response within {waited_s:g} s")
-        return FetchFailure(FailureReason.TOTAL_TIMEOUT, f"more than {self._settings.total_timeout_s:g} s")
+        settings, reason = self._settings, deadline.ended_by
+        if reason is FailureReason.CONNECT_TIMEOUT:
+            return FetchFailure(reason, f"more than {settings.connect_timeout_s:g} s")
+        if reason is FailureReason.READ_TIMEOUT:
+            return FetchFailure(reason, f"no response within {settings.first_byte_timeout_s:g} s")
+        return FetchFailure(reason, f"more than {settings.total_timeout_s:g} s")
 
 
 def _asked_pause_s(response: aiohttp.ClientResponse) -> float | None:

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 from raw_web import Exchange, RawWeb
-from web_clients import fetch_all, fetch_one
+from web_clients import fetch_all, fetch_one, open_client
 
 from curation.net import robots
 from curation.net.robots import kept_s
@@ -144,11 +144,51 @@ def test_site_is_left_alone_when_it_asks_for_waits_beyond_any_number(web: RawWeb
 
 
 def test_oldest_site_is_asked_again_when_the_rules_take_too_much_memory(web: RawWeb, monkeypatch: pytest.MonkeyPatch):
-    web.on("/robots.txt", body=b"User-agent: *\n" + b"Disallow: /private/\n" * 100)
+    web.on("/robots.txt", body=b"User-agent: *\n" + b"".join(b"Disallow: /%d/\n" % number for number in range(100)))
     one, other = (web.url("/a.jpg", host) for host in ("127.0.0.1", "127.0.0.2"))
     web.on("/a.jpg", body=BODY)
     fetch_all([one, other, one], robots=True)
     assert web.asked["/robots.txt"] == 2
-    monkeypatch.setattr(robots, "_MAX_RULES_BYTES", 150_000)
+    monkeypatch.setattr(robots, "_MAX_RULES_BYTES", 50_000)
     fetch_all([one, other, other, one], robots=True)
     assert web.asked["/robots.txt"] == 5
+
+
+def test_other_sites_are_served_when_many_send_files_made_to_take_long(web: RawWeb):
+    made = b"User-agent: *\n" + b"".join(b"Disallow: /*%d*x\n" % number for number in range(25_000))
+    gaps: list[float] = []
+
+    async def story() -> list[Reason | None]:
+        client, gate = open_client(robots=True, concurrency=32), asyncio.Semaphore(32)
+
+        async def watch() -> None:
+            clock = asyncio.get_running_loop().time
+            while True:
+                before = clock()
+                await asyncio.sleep(0.01)
+                gaps.append(clock() - before)
+
+        watching = asyncio.ensure_future(watch())
+        sites = [asyncio.ensure_future(client.fetch(web.url("/7777x", f"127.0.0.{n}"), gate)) for n in (1, 2, 3)]
+        reasons = [(await site).reason for site in sites]
+        watching.cancel()
+        await client.close()
+        return reasons
+
+    web.on("/robots.txt", body=made[:500_000])
+    web.on("/7777x", body=BODY)
+    assert asyncio.run(story()) == [Reason.ROBOTS_DISALLOWED] * 3
+    # Read in one go each, they stopped everything else for seconds. (Most gaps: a busy machine has a few of its own.)
+    assert sorted(gaps)[-5] < 0.3
+    assert len(gaps) > 20
+
+
+def test_sites_rules_are_compared_one_url_at_a_time_when_that_takes_long(web: RawWeb):
+    made = b"".join(b"Disallow: /*%d*x\n" % number for number in range(1000))
+    web.on("/robots.txt", body=b"User-agent: *\n" + made)
+    web.on("/y", body=BODY)
+    urls = [web.url("/7777x"), web.url("/a/777x"), web.url("/y"), web.url("/" + "y" * 3000)]
+    got = fetch_all(urls, robots=True, together=True)
+    assert [each.detail for each in got[:2]] == ["robots.txt, line 779: Disallow: /*777*x"] * 2
+    assert got[2].body == BODY
+    assert got[3].reason is Reason.HTTP_NOT_FOUND
