@@ -288,12 +288,14 @@ class WebClient:
 
     def _note_load(self, response: aiohttp.ClientResponse) -> None:
         host = (response.url.raw_host or "").lower()
-        if response.status == 429 or (response.status == 503 and "Retry-After" in response.headers):
-            pause_s = _asked_pause_s(response)
-            pause_s = self._retry.backoff_s if pause_s is None else pause_s
-            self._turns.report_throttled(host, pause_s, response.url.port or 0)
-        elif response.status < 500:
-            self._turns.report_served(host, response.url.port or 0)
+        status, port = response.status, response.url.port or 0
+        if status == 429 or (status == 503 and "Retry-After" in response.headers):
+            asked_s = _asked_pause_s(response)
+            pause_s = self._retry.backoff_s if asked_s is None else asked_s
+            cause = failure_of_status(status)
+            self._turns.report_throttled(host, pause_s, port, cause=cause, asked=asked_s is not None)
+        elif status < 500:
+            self._turns.report_served(host, port)
 
     def _require_consent(self, response: aiohttp.ClientResponse, errand: _Errand) -> None:
         if not errand.is_image:
