@@ -6,9 +6,11 @@ import itertools
 import pytest
 from raw_web import Exchange, RawWeb
 from web_clients import fetch_all, fetch_one, open_client
+from yarl import URL
 
 from curation.net import robots
-from curation.net.robots import kept_s
+from curation.net.failures import FetchFailure
+from curation.net.robots import RobotsFile, RobotsGate, kept_s
 from schemas.outcomes import FailureReason as Reason
 
 BODY = b"some bytes"
@@ -183,12 +185,35 @@ def test_other_sites_are_served_when_many_send_files_made_to_take_long(web: RawW
     assert len(gaps) > 20
 
 
-def test_sites_rules_are_compared_one_url_at_a_time_when_that_takes_long(web: RawWeb):
-    made = b"".join(b"Disallow: /*%d*x\n" % number for number in range(1000))
-    web.on("/robots.txt", body=b"User-agent: *\n" + made)
-    web.on("/y", body=BODY)
-    urls = [web.url("/7777x"), web.url("/a/777x"), web.url("/y"), web.url("/" + "y" * 3000)]
-    got = fetch_all(urls, robots=True, together=True)
-    assert [each.detail for each in got[:2]] == ["robots.txt, line 779: Disallow: /*777*x"] * 2
-    assert got[2].body == BODY
-    assert got[3].reason is Reason.HTTP_NOT_FOUND
+def test_urls_are_compared_one_at_a_time_when_the_rules_are_many():
+    made = b"User-agent: *\n" + b"".join(b"Disallow: /*%d*x\n" % number for number in range(1000))
+
+    async def answer(url: URL) -> RobotsFile:
+        return RobotsFile(made)
+
+    async def story() -> tuple[list[str | None], int]:
+        gate = RobotsGate(answer, "test-bot")
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def detail(number: int) -> str | None:
+            with pytest.raises(FetchFailure) as refused:
+                await gate.require(URL(f"http://example.org/{number}x"))
+            return refused.value.detail
+
+        # The file is there already: all would be compared before anything else gets its turn.
+        await detail(999)
+        counting = asyncio.ensure_future(count())
+        details = await asyncio.gather(*map(detail, range(100, 150)))
+        counting.cancel()
+        gate.close()
+        return details, turns
+
+    details, turns = asyncio.run(story())
+    assert details[49] == "robots.txt, line 151: Disallow: /*149*x"
+    assert turns >= 50
