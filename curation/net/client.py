@@ -288,12 +288,14 @@ class WebClient:
 
     def _note_load(self, response: aiohttp.ClientResponse) -> None:
         host = (response.url.raw_host or "").lower()
-        if response.status == 429 or (response.status == 503 and "Retry-After" in response.headers):
-            pause_s = _asked_pause_s(response)
-            pause_s = self._retry.backoff_s if pause_s is None else pause_s
-            self._turns.report_throttled(host, pause_s, response.url.port or 0)
-        elif response.status < 500:
-            self._turns.report_served(host, response.url.port or 0)
+        status, port = response.status, response.url.port or 0
+        if status == 429 or (status == 503 and "Retry-After" in response.headers):
+            asked_s = _asked_pause_s(response)
+            pause_s = self._retry.backoff_s if asked_s is None else asked_s
+            cause = failure_of_status(status)
+            self._turns.report_throttled(host, pause_s, port, cause=cause, asked=asked_s is not None)
+        elif status < 500:
+            self._turns.report_served(host, port)
 
     def _require_consent(self, response: aiohttp.ClientResponse, errand: _Errand) -> None:
         if not errand.is_image:
@@ -308,16 +310,16 @@ class WebClient:
     def _failure(self, error: Exception, deadline: Deadline) -> FetchFailure:
         if not isinstance(error, TimeoutError):
             return failure_of(error)
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return FetchFailure(FailureReason.CONNECT_TIMEOUT, f"more than {self._settings.connect_timeout_s:g} s")
         if isinstance(error, aiohttp.SocketTimeoutError):
             return FetchFailure(FailureReason.READ_TIMEOUT, f"silent for {self._settings.idle_timeout_s:g} s")
         if error.errno is not None:
             return failure_of(error)
-        if deadline.phase_ended_it:
-            waited_s = self._settings.first_byte_timeout_s
-            return FetchFailure(FailureReason.READ_TIMEOUT, f"no response within {waited_s:g} s")
-        return FetchFailure(FailureReason.TOTAL_TIMEOUT, f"more than {self._settings.total_timeout_s:g} s")
+        settings, reason = self._settings, deadline.ended_by
+        if reason is FailureReason.CONNECT_TIMEOUT:
+            return FetchFailure(reason, f"more than {settings.connect_timeout_s:g} s")
+        if reason is FailureReason.READ_TIMEOUT:
+            return FetchFailure(reason, f"no response within {settings.first_byte_timeout_s:g} s")
+        return FetchFailure(reason, f"more than {settings.total_timeout_s:g} s")
 
 
 def _asked_pause_s(response: aiohttp.ClientResponse) -> float | None:

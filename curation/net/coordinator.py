@@ -215,10 +215,20 @@ class TurnCoordinator(SharedPart):
         closure = health.closure(now)
         if rest_s or closure is not None:
             for worker in self._workers.values():
+                self._revoke(worker, host)
                 if host.name in worker.held:
                     worker.outgoing.resting.append(host.name)
                     self._wake(worker, now)
         return host
+
+    def _revoke(self, worker: _Worker, host: _Host) -> None:
+        """Takes back what the worker has been granted and not been told: it is wanted still."""
+        grants = worker.outgoing.grants
+        for place in [place for place, grant in enumerate(grants) if grant.host == host.name][::-1]:
+            del grants[place], worker.starts[place]
+            self._returned(worker, {host.name: 1})
+            host.wanted[worker.name] = host.wanted.get(worker.name, 0) + 1
+            worker.wanted.add(host.name)
 
     def _turn_away(self, host: _Host, now: float) -> None:
         for port, health in host.health.items():

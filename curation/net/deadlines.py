@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+from schemas.outcomes import FailureReason
+
 _TICK_S = 0.02
 """How late a deadline may be noticed."""
+HELD_UP_S = 0.25
+"""What comes later than this was held up by this process, and no host can help that."""
 
 
 class DeadlineWatch:
@@ -14,12 +18,16 @@ class DeadlineWatch:
 
     A timer costs an event loop about as much as reading a response's headers does, and a request has
     three of them. Nearly none is ever due.
+
+    Time in which the loop did not run (a frozen, stopped or starved process) is nobody's: an answer that came
+    meanwhile lies unread, and what a host waits for has not been sent. Deadlines are put off by it.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._running: set[Deadline] = set()
         self._next_look: asyncio.TimerHandle | None = None
+        self._planned = 0.0
 
     def start(self, seconds: float) -> Deadline:
         """A deadline that begins to run now, for `with`."""
@@ -33,7 +41,7 @@ class DeadlineWatch:
         """Looks after it from now on."""
         self._running.add(deadline)
         if self._next_look is None:
-            self._next_look = self._loop.call_later(_TICK_S, self._look)
+            self._plan()
 
     def remove(self, deadline: Deadline) -> None:
         """Looks after it no more."""
@@ -47,10 +55,20 @@ class DeadlineWatch:
 
     def _look(self) -> None:
         now = self._loop.time()
+        late_s = now - self._planned - HELD_UP_S
+        if late_s > 0:
+            for deadline in self._running:
+                deadline.put_off(late_s)
         for deadline in [deadline for deadline in self._running if deadline.due <= now]:
             self._running.discard(deadline)
             deadline.expire()
-        self._next_look = self._loop.call_later(_TICK_S, self._look) if self._running else None
+        self._next_look = None
+        if self._running:
+            self._plan()
+
+    def _plan(self) -> None:
+        self._planned = self._loop.time() + _TICK_S
+        self._next_look = self._loop.call_at(self._planned, self._look)
 
 
 class Deadline:
@@ -59,12 +77,13 @@ class Deadline:
     `with` raises TimeoutError at whichever is due first, at an await within it.
     """
 
-    __slots__ = ("_cancelling", "_end", "_expired", "_task", "_watch", "due")
+    __slots__ = ("_cancelling", "_end", "_expired", "_task", "_watch", "due", "phase")
 
     def __init__(self, watch: DeadlineWatch, end: float) -> None:
         self._watch = watch
         self._end = self.due = end
         self._expired = False
+        self.phase: FailureReason | None = None
 
     def __enter__(self) -> Deadline:
         task = asyncio.current_task()
@@ -82,13 +101,19 @@ class Deadline:
         if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def enter_phase(self, seconds: float) -> None:
-        """The phase that begins now may take so long."""
+    def enter_phase(self, seconds: float, reason: FailureReason) -> None:
+        """The phase that begins now may take so long, and this is why the attempt fails if it takes longer."""
+        self.phase = reason
         self.due = min(self._watch.now() + seconds, self._end)
 
     def leave_phase(self) -> None:
         """From now on the end of the whole attempt counts alone."""
         self.due = self._end
+
+    def put_off(self, seconds: float) -> None:
+        """Everything may take so much longer."""
+        self._end += seconds
+        self.due += seconds
 
     def expire(self) -> None:
         """Ends what the task is waiting for."""
@@ -96,6 +121,6 @@ class Deadline:
         self._task.cancel()
 
     @property
-    def phase_ended_it(self) -> bool:
-        """Whether it was the phase that took too long, not the attempt."""
-        return self.due < self._end
+    def ended_by(self) -> FailureReason:
+        """Why the attempt fails if the deadline has ended it: for what the phase says, or for the time of all."""
+        return self.phase if self.phase is not None and self.due < self._end else FailureReason.TOTAL_TIMEOUT

@@ -1,4 +1,4 @@
-"""Whether a host is well: how often in succession it throttled or could not be reached, and when it is given up."""
+"""Whether a host is well: how often it throttled or could not be reached, when it rests and when it is given up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import errno
 from curation.net.turn_messages import SERVED, THROTTLED, Closure, Report, TurnLimits
 from schemas.outcomes import FailureReason
 
-THROTTLED_STREAK = 2
-"""A single 429 may be about one URL; so many in succession are about the host."""
+THROTTLED_STREAK = 2.0
+"""A single 429 that asks for no rest may be about one URL; so many in succession are about the host."""
 
+_SERVED_FOR_ONE = 4
+"""So many answers as usual make up for one complaint: a host that throttles more than a fifth is throttling."""
+_MOST_THROTTLED = 3.0
 _LONGEST_REST_S = 3600.0
 _TRIAL_S = 10.0
 """Other ports of a host do not wait longer than this for what becomes of the request that tries one."""
@@ -47,7 +50,7 @@ class HostHealth:
     __slots__ = ("_cause", "_closed", "_closed_until", "changed_at", "on_trial", "throttled", "told", "unreachable")
 
     def __init__(self) -> None:
-        self.throttled = 0
+        self.throttled = 0.0
         self.unreachable = 0
         self.on_trial = False
         self.changed_at = 0.0
@@ -79,25 +82,35 @@ class HostHealth:
         """Takes a report; returns for how many seconds the host must rest, 0 for not at all."""
         self.changed_at = now
         if report.kind == SERVED:
-            self.throttled = self.unreachable = 0
-            self.on_trial = self._closed = False
+            self._note_served(now)
             return 0.0
         if report.kind == THROTTLED:
             return self._note_throttled(report, limits, now)
         self._note_unreachable(report, limits, now)
         return 0.0
 
+    def _note_served(self, now: float) -> None:
+        self.throttled = max(0.0, self.throttled - 1 / _SERVED_FOR_ONE)
+        self.unreachable = 0
+        asked_for = self._cause is not None and self._cause.reason is not FailureReason.HOST_DOWN
+        if self._closed and asked_for and now < self._closed_until:
+            # The request was under way before: the host has not taken back that it wants to be left alone.
+            return
+        self.on_trial = self._closed = False
+
     def _note_throttled(self, report: Report, limits: TurnLimits, now: float) -> float:
-        self.throttled += 1
+        before = max(0.0, self.throttled - report.served / _SERVED_FOR_ONE)
+        self.throttled = min(_MOST_THROTTLED, before + 1)
         # A host that throttles is there.
         self.unreachable = 0
-        if self.throttled < THROTTLED_STREAK and not self.on_trial:
+        rests = report.pause_s <= limits.max_rest_s
+        if self.throttled < THROTTLED_STREAK and not self.on_trial and not (report.asked and rests):
             return 0.0
-        if report.pause_s <= limits.max_rest_s:
+        if rests:
             return report.pause_s
         rest_s = min(report.pause_s, _LONGEST_REST_S)
         detail = f"the host asked to be left alone for longer than {limits.max_rest_s:g} s"
-        self._close(Closure(report.host, rest_s, FailureReason.HTTP_TOO_MANY_REQUESTS, detail), now)
+        self._close(Closure(report.host, rest_s, report.cause or FailureReason.HTTP_TOO_MANY_REQUESTS, detail), now)
         return 0.0
 
     def _note_unreachable(self, report: Report, limits: TurnLimits, now: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from yarl import URL
 
 from curation.net.failures import FetchFailure
+from curation.net.robots_paths import SLICE_CHARS
 from curation.net.robots_rules import RobotsRules
 from curation.net.turns import HostGivenUp
 from schemas.outcomes import FailureReason
@@ -84,6 +85,9 @@ class RobotsGate:
         self._max_interval_s = max_interval_s
         self._sites: dict[URL, _Site] = {}
         self._size_bytes = 0
+        # Of what takes milliseconds, one thing is done between two looks at everything else.
+        self._reading = asyncio.Lock()
+        self._comparing = asyncio.Lock()
 
     async def require(self, url: URL) -> float:
         """Returns, if the URL may be fetched, the least seconds between two requests that its site asks for.
@@ -103,7 +107,12 @@ class RobotsGate:
             raise
         except FetchFailure as failure:
             raise _refusal(failure) from None
-        objection = _objection(rules, url)
+        if rules.takes_long(str(url)):
+            async with self._comparing:
+                await asyncio.sleep(0)
+                objection = _objection(rules, url)
+        else:
+            objection = _objection(rules, url)
         if objection is not None:
             raise FetchFailure(FailureReason.ROBOTS_DISALLOWED, f"robots.txt, {objection}")
         return self._interval_s(rules)
@@ -148,7 +157,13 @@ class RobotsGate:
             if isinstance(failure, HostGivenUp) or failure.reason not in _ABSENT:
                 raise
             file = RobotsFile(b"")
-        return _Known(RobotsRules(file.body.decode("utf-8", "replace"), self._agent), kept_s(file.cache_control))
+        return _Known(await self._read(file.body.decode("utf-8", "replace")), kept_s(file.cache_control))
+
+    async def _read(self, text: str) -> RobotsRules:
+        if len(text) <= SLICE_CHARS:
+            return RobotsRules(text, self._agent)
+        async with self._reading:
+            return await RobotsRules.read(text, self._agent)
 
     def close(self) -> None:
         """Lets go of every site."""

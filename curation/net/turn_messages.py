@@ -40,9 +40,11 @@ class Report(NamedTuple):
 
     Attributes:
         kind: THROTTLED, UNREACHABLE or SERVED.
-        pause_s: The rest that a throttling host asked for.
-        cause: Why it was unreachable.
+        pause_s: The rest that a throttling host is given.
+        cause: Why it was unreachable, or how it throttled.
         port: Where; 0 for the host as a whole.
+        asked: The host itself asked for this rest.
+        served: Answers as usual since the last report of this worker that are not told yet.
     """
 
     host: str
@@ -50,6 +52,8 @@ class Report(NamedTuple):
     pause_s: float = 0.0
     cause: FailureReason | None = None
     port: int = 0
+    asked: bool = False
+    served: int = 0
 
 
 @dataclass(slots=True)

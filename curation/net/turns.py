@@ -85,7 +85,8 @@ class HostTurns:
         self._desks = [TurnDesk(link, copy, self) for copy in range(link.copies)]
         self._queues: dict[str, _Queue] = {}
         self._closed: dict[tuple[str, int], tuple[float, Closure]] = {}
-        self._troubled: set[tuple[str, int]] = set()
+        # Answers as usual since something else was told of the place.
+        self._troubled: dict[tuple[str, int], int] = {}
         self._windows: list[AskWindow] = []
         self._linger_s = 0.0
 
@@ -107,19 +108,32 @@ class HostTurns:
         """
         return HostTurn(self, host, (window, interval_s, port))
 
-    def report_throttled(self, host: str, pause_s: float, port: int = 0) -> None:
-        """The host answered that it is asked too often, and for how long it wants to be left alone."""
+    def report_throttled(
+        self, host: str, pause_s: float, port: int = 0, *, cause: FailureReason | None = None, asked: bool = False
+    ) -> None:
+        """The host answered that it is asked too often.
+
+        Args:
+            host: In lower case.
+            pause_s: For how long it is to be left alone.
+            port: That answered.
+            cause: How it said so: what becomes of URLs that are not asked for because of it.
+            asked: The host itself said for how long.
+        """
         self.rests(host)
-        self._report(Report(host, THROTTLED, pause_s=pause_s, port=port))
+        self._report(Report(host, THROTTLED, pause_s, cause, port, asked))
 
     def report_unreachable(self, host: str, cause: FailureReason, port: int = 0) -> None:
         """No connection to the host came about."""
         self._report(Report(host, UNREACHABLE, cause=cause, port=port))
 
     def report_served(self, host: str, port: int = 0) -> None:
-        """The host answered as usual. Tells the coordinator only if something else was told before."""
-        if (host, port) in self._troubled:
-            self._troubled.discard((host, port))
+        """The host answered as usual. Tells the coordinator only the first time after something else was told."""
+        served = self._troubled.get((host, port))
+        if served is None:
+            return
+        self._troubled[host, port] = served + 1
+        if not served:
             self._desk(host).report(Report(host, SERVED, port=port))
 
     async def close(self) -> None:
@@ -128,9 +142,13 @@ class HostTurns:
             await desk.close()
 
     def _report(self, report: Report) -> None:
-        if len(self._troubled) < _MAX_REMEMBERED:
-            self._troubled.add((report.host, report.port))
-        self._desk(report.host).report(report)
+        place = report.host, report.port
+        served = self._troubled.pop(place, 0)
+        if len(self._troubled) >= _MAX_REMEMBERED:
+            del self._troubled[next(iter(self._troubled))]
+        self._troubled[place] = 0
+        # The first of them was told at once.
+        self._desk(report.host).report(report._replace(served=max(0, served - 1)))
 
     def _desk(self, host: str) -> TurnDesk:
         if len(self._desks) == 1:

@@ -21,15 +21,18 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.tracing import Trace
 from yarl import URL
 
-from curation.net.deadlines import Deadline
+from curation.net.deadlines import HELD_UP_S, Deadline
 from curation.net.fetched import Timing
 from curation.net.settings import ClientSettings
+from schemas.outcomes import FailureReason
 
 _READ_BUFFER_BYTES = 1 << 18
 _KEEP_ALIVE_S = 5.0
 # Some sites send security policies far longer than the 8 KiB that aiohttp expects of a header.
 _MAX_HEADER_BYTES = 1 << 15
 _MAX_HEADERS = 128
+# The deadline of the attempt is looked after elsewhere, with the phases that end in here.
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 # What may come of a connection that was closed, or fed with leftovers, while it was idle.
 _CUT_OFF = (
     aiohttp.ClientOSError,
@@ -69,7 +72,10 @@ class _ConnectionStamps(Trace):
 
 
 class _Protocol(ResponseHandler):
-    """Ends a body whose next bytes are no HTTP: aiohttp closes the connection and leaves its reader waiting."""
+    """Ends a body whose next bytes are no HTTP: aiohttp closes the connection and leaves its reader waiting.
+
+    And takes no server for silent while this process was held up.
+    """
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException = _NO_CAUSE) -> None:
         super().set_exception(exc, exc_cause)
@@ -80,6 +86,14 @@ class _Protocol(ResponseHandler):
             broken = aiohttp.ClientPayloadError("the rest of the response cannot be read")
             broken.__cause__ = exc
             body.set_exception(broken)
+
+    def _on_read_timeout(self) -> None:
+        due = self._read_timeout_handle
+        if due is not None and self._loop.time() - due.when() > HELD_UP_S:
+            # The silence was this process's own.
+            self._reschedule_timeout()
+        else:
+            super()._on_read_timeout()
 
 
 class Wire:
@@ -96,7 +110,6 @@ class Wire:
             "Accept-Encoding": "identity",
         }
         self._trust = True if settings.ca_file is None else _trust_also(settings.ca_file)
-        self._timeouts = aiohttp.ClientTimeout(total=None, connect=settings.connect_timeout_s, ceil_threshold=60.0)
         self._kept = self._connector(keepalive_timeout=_KEEP_ALIVE_S)
         # What was cut off on a connection kept open is asked for again on one that nobody has used before.
         self._fresh = self._connector(force_close=True)
@@ -145,13 +158,9 @@ class Wire:
         request = aiohttp.ClientRequest(
             "GET", url, headers=headers, loop=self._loop, response_class=aiohttp.ClientResponse
         )
-        try:
-            connection = await connector.connect(request, traces=[stamps], timeout=self._timeouts)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError(
-                f"no connection within {self._settings.connect_timeout_s} s"
-            ) from error
-        deadline.enter_phase(self._settings.first_byte_timeout_s)
+        deadline.enter_phase(self._settings.connect_timeout_s, FailureReason.CONNECT_TIMEOUT)
+        connection = await connector.connect(request, traces=[stamps], timeout=_NO_TIMEOUT)
+        deadline.enter_phase(self._settings.first_byte_timeout_s, FailureReason.READ_TIMEOUT)
         sent = self._loop.time()
         try:
             response = await self._response_over(connection, request)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from raw_web import Exchange, RawWeb
-from web_clients import fetch_one
+from web_clients import fetch_one, open_client
 
 from curation.net.deadlines import DeadlineWatch
 from schemas.outcomes import FailureReason as Reason
@@ -92,14 +92,65 @@ def test_deadlines_end_one_task_each_when_several_run():
         async def work(seconds: float) -> str:
             try:
                 with watch.start(seconds) as deadline:
-                    deadline.enter_phase(0.05 if seconds > 4 else 3.0)
+                    deadline.enter_phase(0.05 if seconds > 4 else 3.0, Reason.READ_TIMEOUT)
                     await asyncio.sleep(0.3)
             except TimeoutError:
-                return "phase" if deadline.phase_ended_it else "end"
+                return deadline.ended_by.value
             return "done"
 
         results = await asyncio.gather(work(0.1), work(1.0), work(5.0))
         watch.close()
         return results
 
-    assert asyncio.run(run()) == ["end", "done", "phase"]
+    assert asyncio.run(run()) == ["total_timeout", "done", "read_timeout"]
+
+
+async def _answers_late(exchange: Exchange) -> None:
+    await asyncio.sleep(0.3)
+    await exchange.respond(200, b"abc")
+
+
+async def _ends_late(exchange: Exchange) -> None:
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+    await asyncio.sleep(1.8)
+    await exchange.send(b"def")
+
+
+@pytest.mark.parametrize("handler", [_answers_late, _ends_late, _says_nothing])
+@pytest.mark.parametrize("setting", ["first_byte_timeout_s", "idle_timeout_s", "total_timeout_s"])
+def test_no_host_is_blamed_when_this_process_was_held_up(web: RawWeb, handler, setting: str):
+    url = web.handle("/x", handler)
+
+    async def story() -> Reason | None:
+        client = open_client(**{**LONG, "total_timeout_s": 4.0, setting: 1.0})
+        fetching = asyncio.ensure_future(client.fetch(url, asyncio.Semaphore(1)))
+        await asyncio.sleep(0.15)
+        # Nothing on the loop is done meanwhile.
+        time.sleep(1.5)
+        got = await fetching
+        await client.close()
+        return got.reason
+
+    silent = handler is _says_nothing
+    expected = {"first_byte_timeout_s": Reason.READ_TIMEOUT}.get(setting, Reason.TOTAL_TIMEOUT) if silent else None
+    assert asyncio.run(story()) == expected
+
+
+def test_connecting_is_not_too_slow_when_this_process_was_held_up(web: RawWeb):
+    url = web.on("/x", body=b"abc")
+
+    async def story() -> bytes | None:
+        client = open_client(**{**LONG, "connect_timeout_s": 0.5})
+
+        async def hold_up() -> None:
+            while web.connections == before:
+                await asyncio.sleep(0)
+                time.sleep(0.001)
+            time.sleep(1.0)
+
+        before = web.connections
+        got, _ = await asyncio.gather(client.fetch(url, asyncio.Semaphore(1)), hold_up())
+        await client.close()
+        return got.body
+
+    assert asyncio.run(story()) == b"abc"

@@ -9,12 +9,34 @@ from schemas.outcomes import FailureReason as Reason
 LIMITS = TurnLimits(8, unreachable_after=3, cool_down_s=60.0, max_rest_s=30.0)
 
 
-def noted(health, *kinds, now=100.0, pause_s=5.0, limits=LIMITS):
-    return [health.note(Report("h", kind, pause_s, Reason.CONNECT_TIMEOUT), limits, now) for kind in kinds]
+def noted(health, *kinds, now=100.0, pause_s=5.0, limits=LIMITS, **told):
+    told = {"cause": Reason.CONNECT_TIMEOUT, **told}
+    return [health.note(Report("h", kind, pause_s, **told), limits, now) for kind in kinds]
 
 
 def test_host_rests_when_it_throttles_twice_in_succession_and_only_then():
     assert noted(HostHealth(), THROTTLED, SERVED, THROTTLED, THROTTLED) == [0, 0, 0, 5.0]
+
+
+def test_host_rests_at_once_when_it_asks_for_it():
+    health = HostHealth()
+    assert noted(health, THROTTLED, SERVED, THROTTLED, asked=True) == [5.0, 0, 5.0]
+    assert noted(HostHealth(), THROTTLED, pause_s=0.0, asked=True) == [0]
+    assert noted(HostHealth(), THROTTLED, pause_s=31.0, asked=True) == [0]
+
+
+def test_host_rests_when_every_other_answer_throttles():
+    assert noted(HostHealth(), *[THROTTLED, SERVED] * 4)[::2] == [0, 0, 5.0, 5.0]
+
+
+def test_complaint_is_made_up_for_when_a_few_others_are_served():
+    health = HostHealth()
+    assert noted(health, *[THROTTLED] * 6, served=4) == [0] * 6
+    # Three in four are not few.
+    assert noted(health, *[THROTTLED] * 4, served=3)[-1] == 5.0
+    noted(health, *[THROTTLED] * 99)
+    noted(health, *[SERVED] * 12)
+    assert not health.troubled
 
 
 def test_host_is_given_up_when_connections_fail_in_succession_and_only_then():
@@ -58,9 +80,26 @@ def test_no_host_is_given_up_when_the_limit_is_off():
 
 def test_host_is_given_up_when_it_asks_for_a_rest_that_is_too_long():
     health = HostHealth()
-    assert noted(health, THROTTLED, THROTTLED, pause_s=7200.0) == [0, 0]
+    cause = Reason.HTTP_TOO_MANY_REQUESTS
+    assert noted(health, THROTTLED, THROTTLED, pause_s=7200.0, cause=cause, asked=True) == [0, 0]
     closure = health.closure(100.0)
-    assert (closure.reason, closure.seconds) == (Reason.HTTP_TOO_MANY_REQUESTS, 3600.0)
+    assert (closure.reason, closure.seconds) == (cause, 3600.0)
+
+
+def test_reason_is_the_hosts_own_when_it_is_given_up_for_being_unavailable():
+    health = HostHealth()
+    noted(health, THROTTLED, THROTTLED, pause_s=7200.0, cause=Reason.HTTP_SERVER_ERROR, asked=True)
+    assert health.closure(100.0).reason is Reason.HTTP_SERVER_ERROR
+
+
+def test_host_stays_given_up_when_a_request_is_served_that_was_under_way():
+    health = HostHealth()
+    noted(health, THROTTLED, THROTTLED, pause_s=600.0, asked=True)
+    noted(health, SERVED, now=101.0)
+    assert health.closure(101.0).seconds == 599.0
+    assert (health.closure(701.0), health.on_trial) == (None, True)
+    noted(health, SERVED, now=702.0)
+    assert not health.on_trial
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_failure_is_the_urls_own_when_its_host_is_given_up_between_attempts():
     assert (got.reason, got.attempts) == (Reason.CONNECTION_REFUSED, 3)
 
 
-def test_all_urls_of_a_host_rest_when_it_has_asked_for_it_twice(web: RawWeb):
+def test_all_urls_of_a_host_rest_when_it_has_asked_for_it(web: RawWeb):
     async def busy(exchange: Exchange) -> None:
         await exchange.respond(429 if exchange.nth == 1 else 200, BODY, {"Retry-After": "1"})
 
@@ -97,6 +97,31 @@ def test_all_urls_of_a_host_rest_when_it_has_asked_for_it_twice(web: RawWeb):
     # The third URL was never refused, but its host rests.
     assert got[2].seconds >= 1.0
     assert time.monotonic() - started < 4
+
+
+def test_host_is_left_alone_when_it_asks_for_it_between_answers_as_usual(web: RawWeb):
+    asked: list[tuple[float, int]] = []
+
+    async def mixed(exchange: Exchange) -> None:
+        status = 429 if len(asked) % 3 == 0 else 200
+        asked.append((time.monotonic(), status))
+        await exchange.respond(status, BODY, {"Retry-After": "1"} if status == 429 else {})
+
+    urls = [web.handle(f"/{number}", mixed) for number in range(6)]
+    got = fetch_all(urls, together=True, retries=4, limits=TurnLimits(1, max_rest_s=2.0))
+    assert [each.body for each in got] == [BODY] * 6
+    # One connection at a time: after each request for a rest there is one.
+    rests = [later[0] - earlier[0] for earlier, later in itertools.pairwise(asked) if earlier[1] == 429]
+    assert len(rests) == 3
+    assert min(rests) > 0.9
+
+
+def test_reason_is_what_the_host_said_when_it_asks_for_hours_by_503(web: RawWeb):
+    urls = [web.on(f"/{number}", 503, headers={"Retry-After": "7200"}) for number in range(4)]
+    got = fetch_all(urls)
+    assert [each.reason for each in got] == [Reason.HTTP_SERVER_ERROR] * 4
+    assert [each.status for each in got] == [503, 503, None, None]
+    assert got[3].detail == "the host asked to be left alone for longer than 2 s"
 
 
 def test_urls_fail_at_once_when_their_host_asks_for_hours(web: RawWeb):

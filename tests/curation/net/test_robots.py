@@ -5,10 +5,12 @@ import itertools
 
 import pytest
 from raw_web import Exchange, RawWeb
-from web_clients import fetch_all, fetch_one
+from web_clients import fetch_all, fetch_one, open_client
+from yarl import URL
 
 from curation.net import robots
-from curation.net.robots import kept_s
+from curation.net.failures import FetchFailure
+from curation.net.robots import RobotsFile, RobotsGate, kept_s
 from schemas.outcomes import FailureReason as Reason
 
 BODY = b"some bytes"
@@ -144,11 +146,74 @@ def test_site_is_left_alone_when_it_asks_for_waits_beyond_any_number(web: RawWeb
 
 
 def test_oldest_site_is_asked_again_when_the_rules_take_too_much_memory(web: RawWeb, monkeypatch: pytest.MonkeyPatch):
-    web.on("/robots.txt", body=b"User-agent: *\n" + b"Disallow: /private/\n" * 100)
+    web.on("/robots.txt", body=b"User-agent: *\n" + b"".join(b"Disallow: /%d/\n" % number for number in range(100)))
     one, other = (web.url("/a.jpg", host) for host in ("127.0.0.1", "127.0.0.2"))
     web.on("/a.jpg", body=BODY)
     fetch_all([one, other, one], robots=True)
     assert web.asked["/robots.txt"] == 2
-    monkeypatch.setattr(robots, "_MAX_RULES_BYTES", 150_000)
+    monkeypatch.setattr(robots, "_MAX_RULES_BYTES", 50_000)
     fetch_all([one, other, other, one], robots=True)
     assert web.asked["/robots.txt"] == 5
+
+
+def test_other_sites_are_served_when_many_send_files_made_to_take_long(web: RawWeb):
+    made = b"User-agent: *\n" + b"".join(b"Disallow: /*%d*x\n" % number for number in range(25_000))
+    gaps: list[float] = []
+
+    async def story() -> list[Reason | None]:
+        client, gate = open_client(robots=True, concurrency=32), asyncio.Semaphore(32)
+
+        async def watch() -> None:
+            clock = asyncio.get_running_loop().time
+            while True:
+                before = clock()
+                await asyncio.sleep(0.01)
+                gaps.append(clock() - before)
+
+        watching = asyncio.ensure_future(watch())
+        sites = [asyncio.ensure_future(client.fetch(web.url("/7777x", f"127.0.0.{n}"), gate)) for n in (1, 2, 3)]
+        reasons = [(await site).reason for site in sites]
+        watching.cancel()
+        await client.close()
+        return reasons
+
+    web.on("/robots.txt", body=made[:500_000])
+    web.on("/7777x", body=BODY)
+    assert asyncio.run(story()) == [Reason.ROBOTS_DISALLOWED] * 3
+    # Read in one go each, they stopped everything else for seconds. (Most gaps: a busy machine has a few of its own.)
+    assert sorted(gaps)[-5] < 0.3
+    assert len(gaps) > 20
+
+
+def test_urls_are_compared_one_at_a_time_when_the_rules_are_many():
+    made = b"User-agent: *\n" + b"".join(b"Disallow: /*%d*x\n" % number for number in range(1000))
+
+    async def answer(url: URL) -> RobotsFile:
+        return RobotsFile(made)
+
+    async def story() -> tuple[list[str | None], int]:
+        gate = RobotsGate(answer, "test-bot")
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async def detail(number: int) -> str | None:
+            with pytest.raises(FetchFailure) as refused:
+                await gate.require(URL(f"http://example.org/{number}x"))
+            return refused.value.detail
+
+        # The file is there already: all would be compared before anything else gets its turn.
+        await detail(999)
+        counting = asyncio.ensure_future(count())
+        details = await asyncio.gather(*map(detail, range(100, 150)))
+        counting.cancel()
+        gate.close()
+        return details, turns
+
+    details, turns = asyncio.run(story())
+    assert details[49] == "robots.txt, line 151: Disallow: /*149*x"
+    assert turns >= 50

@@ -7,7 +7,8 @@ import pytest
 from turn_takers import Guests, gathered, link_to, with_workers, workers
 
 from curation.net.ask_window import AskWindow
-from curation.net.turn_messages import Poll, TurnLimits
+from curation.net.coordinator import TurnCoordinator
+from curation.net.turn_messages import THROTTLED, Ask, Poll, Report, TurnLimits
 from curation.net.turns import HostGivenUp, HostTurns
 from schemas.outcomes import FailureReason as Reason
 
@@ -213,6 +214,44 @@ def test_all_workers_leave_a_host_alone_when_it_throttles_twice():
         return time.monotonic() - started
 
     assert 0.3 < with_workers(2, work, TurnLimits(2)) < 0.6
+
+
+def test_all_workers_leave_a_host_alone_at_once_when_it_asks_for_it():
+    guests = Guests()
+
+    async def work(crew):
+        # All have turns in hand that could be used again.
+        visits = [asyncio.ensure_future(guests.visit(turns, "h", 0.02)) for turns in crew for _ in range(60)]
+        await asyncio.sleep(0.3)
+        asked_at = asyncio.get_running_loop().time()
+        crew[0].report_throttled("h", 1.0, asked=True)
+        await asyncio.gather(*visits)
+        return asked_at
+
+    asked_at = with_workers(3, work, TurnLimits(3))
+    assert len(guests.began["h"]) == 180
+    # A message to the others takes two tenths of a second at most.
+    assert not [at for at in guests.began["h"] if asked_at + 0.3 < at < asked_at + 0.9]
+
+
+def test_turn_that_was_granted_and_not_told_is_taken_back_when_the_host_asks_for_a_rest():
+    async def run():
+        coordinator = TurnCoordinator(TurnLimits(2))
+        for worker in ("a", "b"):
+            await coordinator.answer(Ask(worker, fresh=True))
+        await coordinator.answer(Ask("a", wanted={"h": 2}))
+        await coordinator.answer(Ask("b", wanted={"h": 1, "other": 1}))
+        # The turn that comes free is granted to b, which is told with its next answer.
+        await coordinator.answer(Ask("a", returned={"h": 1}))
+        report = Report("h", THROTTLED, 0.3, Reason.HTTP_TOO_MANY_REQUESTS, asked=True)
+        await coordinator.answer(Ask("a", reports=[report]))
+        told = await coordinator.answer(Ask("b"))
+        again = await coordinator.answer(Poll("b"))
+        return told, again
+
+    told, again = asyncio.run(run())
+    assert "h" not in [grant.host for grant in told.grants]
+    assert [grant.host for grant in again.grants] == ["h"]
 
 
 def test_host_does_not_rest_when_it_served_between_two_complaints():
