@@ -42,8 +42,8 @@ class EvaluationSet(Config):
     Attributes:
         name: Under which the ledger and the funnel show it.
         path: A folder of images, WebDataset shards, or Parquet tables with any of the columns `sha256`, `pdq` (with
-            `pdq_quality` or without) and that of the descriptor, such as the ledger of a run over the set. A file, a
-            folder or a glob, any fsspec URL.
+            `pdq_quality` or without; where that is null, too) and that of the descriptor, such as the ledger of a run
+            over the set. A file, a folder or a glob, any fsspec URL.
         format: What is there; auto tells it by the endings of the files.
     """
 
@@ -189,7 +189,7 @@ class Decontaminate(Exchange):
             *([self.config.descriptor.column] if self.config.descriptor else []),
         ]
         adds = ("decontaminated_by", "decontaminated_distance", "decontaminated_cosine")
-        return ExchangeSpec("decontaminate", 1, tuple(columns), adds)
+        return ExchangeSpec("decontaminate", 2, tuple(columns), adds)
 
     def check(self) -> None:
         """Whether every set is there and can be compared by at least one rule."""
