@@ -153,8 +153,8 @@ def _refuse_more_than_a_row(tokens: list[Token]) -> None:
             raise ValueError(f"{word.upper()} at character {place + 1}: {_REFUSED[word]}")
         if word == "escape" and following_kind == "string":
             raise ValueError(
-                f"ESCAPE at character {place + 1}: LIKE has no escape character here; to find % or _ as they are, write "
-                "strpos(column, '%') > 0, or regexp_like(column, '...')"
+                f"ESCAPE at character {place + 1}: LIKE has no escape character here; to find % or _ as they are, "
+                "write strpos(column, '%') > 0, or regexp_like(column, '...')"
             )
         if word == "from" and before == "(":
             raise ValueError(f"FROM at character {place + 1}: {_REFUSED['select']}")
