@@ -82,7 +82,7 @@ def read_tables(files: SetFiles, vector_column: str | None, min_quality: int) ->
         RecipeError: A table cannot be read, or a column is not what it should be.
     """
     there = table_columns(files)
-    name = next((column for column in _NAMES if column in there), None)
+    name = next((column for column in _NAMES if column in there and column != vector_column), None)
     wanted = [column for column in ("sha256", "pdq", "pdq_quality", vector_column, name) if column in there]
     frames = []
     for path in files.paths:

@@ -29,6 +29,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.nearest_vectors import nearest_vectors
 from curation.similarity.whole_vectors import Whole, unit_vectors, vector_batches, whole_vectors
+from schemas.columns import COLUMNS
 
 logger = logging.getLogger(__name__)
 
@@ -194,6 +195,9 @@ class Decontaminate(Exchange):
     def check(self) -> None:
         """Whether every set is there and can be compared by at least one rule."""
         descriptor = self.config.descriptor
+        if descriptor is not None and descriptor.column in COLUMNS and not COLUMNS[descriptor.column].is_vector:
+            meaning = COLUMNS[descriptor.column].meaning
+            raise RecipeError(f"descriptor.column: {descriptor.column} holds no vectors ({meaning})")
         if descriptor is not None and descriptor.model is not None:
             check_model(descriptor.model)
         for place, one in enumerate(self.config.sets):

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from curation.errors import RecipeError
 from curation.internal_columns import PREFIX, is_internal
 from schemas.columns import COLUMNS
 from stages.catalogue import CATALOGUE
@@ -15,7 +16,7 @@ ROWS = 12
 NAMES = """
 group rows cap last_figure last_key last_row batch figure place broken drawn draw value entry entries bits number said
 pair order order_0 count len measured language numbered equal gone similarity told cosine cluster alike of item distance
-literal row_right key_right _place _broken _drawn _quota_drawn _over_quota_cap index
+literal path row_right key_right _place _broken _drawn _quota_drawn _over_quota_cap index
 """
 SPOKEN = [*NAMES.split(), "no key", "order 0", 'a "quoted" name', "ein Maß"]
 
@@ -71,6 +72,58 @@ CASES = {
     ),
     "vectors": (VECTORS, "deduplicate_semantic", lambda name: {"column": name, "clusters": 2}),
 }
+
+
+EVALUATED = {"url": ["i", "j"]}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Puts files beside the settings of the two steps that read some."""
+    (tmp_path / "entries.txt").write_text("cat\nred\nboat\n")
+
+    def balanced(name):
+        entries = str(tmp_path / "entries.txt")
+        return {"metadata": entries, "column": name, "max_per_entry": 1, "choose": "exactly"}
+
+    def held_out(name):
+        pl.DataFrame({**EVALUATED, name: VECTORS[:2]}).write_parquet(tmp_path / "table.parquet")
+        sets = [{"name": "zz", "path": str(tmp_path / "table.parquet")}]
+        return {"sets": sets, "sha256": False, "pdq": None, "descriptor": {"column": name, "min_cosine": 0.99}}
+
+    return {"balance_metadata": (TEXTS, balanced), "decontaminate": (VECTORS, held_out)}
+
+
+@pytest.mark.parametrize("kind", ["balance_metadata", "decontaminate"])
+def test_verdicts_are_the_same_when_files_are_read_and_a_column_has_such_a_name(kind, files):
+    values, settings = files[kind]
+    plain = _decided(kind, settings("zzz"), _frame("zzz", values))
+    assert 0 < plain["reason"].count() < ROWS
+    for name in SPOKEN:
+        renamed = plain.with_columns(pl.col("detail").str.replace_all("zzz", name, literal=True))
+        assert _decided(kind, settings(name), _frame(name, values)).equals(renamed), name
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "message"),
+    [
+        ("balance_metadata", {"column": "row"}, "column row holds no texts"),
+        ("balance_metadata", {"column": "clip_score"}, "column clip_score holds no texts"),
+        ("decontaminate", {"descriptor": {"column": "sha256"}}, r"descriptor\.column: sha256 holds no vectors"),
+        ("deduplicate_semantic", {"column": "row"}, "column row holds no vectors"),
+        ("deduplicate_text", {"column": "row"}, "column row holds no texts"),
+        ("limit_repeats", {"column": "row"}, "column row holds no texts"),
+        ("select", {"rules": [{"column": "key", "top_rows": 3}]}, "key is of type String, which has no order"),
+        ("balance_groups", {"by": ["url"], "max_per_group": 1, "column": "key"}, "key is of type String"),
+    ],
+)
+def test_a_column_is_refused_before_the_start_when_it_is_none_of_the_step(kind, settings, message, files):
+    given = {"metadata": files["balance_metadata"][1]("x")["metadata"]} if kind == "balance_metadata" else {}
+    given = {"sets": files["decontaminate"][1]("x")["sets"]} if kind == "decontaminate" else given
+    made = CATALOGUE.exchanges[kind]
+    exchange = made(made.Config.model_validate_json(json.dumps({"kind": kind, **given, **settings})))
+    with pytest.raises(RecipeError, match=message):
+        exchange.check()
 
 
 def _frame(name, values):
