@@ -5,7 +5,7 @@ from string import ascii_letters
 
 import polars as pl
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from curation.net.failures import FetchFailure
@@ -144,6 +144,7 @@ def spellings(draw):
     return "".join(parts)
 
 
+@settings(deadline=None)
 @given(st.lists(spellings(), min_size=1, max_size=40))
 @example(ODD)
 def test_a_url_is_meant_exactly_when_the_fetcher_would_ask_a_removed_host(urls):
@@ -158,6 +159,7 @@ def test_a_url_is_meant_exactly_when_the_fetcher_would_ask_a_removed_host(urls):
     assert matcher.by_url(pl.Series(urls)).tolist() == [asks_removed_host(url) for url in urls]
 
 
+@settings(deadline=None)
 @given(spellings())
 def test_a_url_is_meant_when_the_very_url_is_removed(url):
     removed = Matcher([removal(urls=[url])])
