@@ -14,7 +14,7 @@ from curation.recipe.load import parse_recipe
 from curation.recipe.model import Recipe
 from curation.removals.lists import Kind, read_list
 from curation.removals.records import Removals
-from curation.removals.remove import Takedown, TakedownResult, carry_out, note_removal
+from curation.removals.remove import Takedown, TakedownResult, carry_out, note_redirected, note_removal
 from curation.storage.layout import RECIPE, removal_path
 from curation.storage.store import Store
 from jobs.curate import Where, curate, summarise
@@ -33,7 +33,8 @@ def add_parsers(commands: Any) -> None:
         "remove",
         help="take rows down: out of pool, ledgers and shards, for good",
         description="Takes rows out of everything that a run's folder holds, and notes that they never come back. "
-        "Without a list it finishes a removal that was broken off.",
+        "Without a list it finishes a removal that was broken off, and erases what was measured of rows that a "
+        "redirect has led to what was removed.",
     )
     parser.add_argument("dir", metavar="DIR", help="folder of the run")
     for kind, what in (
@@ -58,12 +59,15 @@ def remove_command(args: argparse.Namespace) -> int:
     store, record = open_run(args.dir)
     recipe = parse_recipe(_recipe_text(store), store.locate(RECIPE), CATALOGUE)
     result = TakedownResult()
+    idle = record.state != "running" or args.run_has_ended
     if takedown is not None:
-        idle = record.state != "running" or args.run_has_ended
         result = note_removal(store, record, recipe.source, takedown, with_copies=args.copies, idle=idle)
     elif not Removals(store).known:
         raise RecipeError(f"{args.dir}: nothing was removed here yet; give a list with --urls, --keys or --domains")
     result.erased = carry_out(store)
+    if takedown is None:
+        result.removal = note_redirected(store, record, idle=idle)
+        result.erased += carry_out(store)
     sys.stderr.writelines(f"removal {erased.number}: erased\n" for erased in result.erased)
     document = _values(result)
     document["run"] = None if args.no_run or not _had_version(store, record) else _new_version(args, recipe)

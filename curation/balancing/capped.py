@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curation.key_draws import mixed_column, purpose_seed
-from curation.selection.group_bounds import group_bounds
+from curation.selection.group_bounds import CAP, LAST_FIGURE, LAST_KEY, LAST_ROW, ROWS, group_bounds
 from curation.selection.last_kept import outdone_by_key, worse
 
 
@@ -37,8 +37,8 @@ def within_caps(
     rules = pl.DataFrame(
         {
             "entry": pl.Series(over, dtype=pl.UInt32),
-            "rows": counts[over],
-            "cap": caps[over],
+            ROWS: counts[over],
+            CAP: caps[over],
             "seed": pl.Series([purpose_seed(name, seed) for name in entries.gather(over)], dtype=pl.UInt64),
         }
     )
@@ -50,8 +50,8 @@ def within_caps(
     )
     crowded = pairs.join(rules.lazy().select("entry", "seed"), on="entry", how="inner", maintain_order="none")
     drawn = crowded.select("row", "key", "entry", draw=mixed_column(pl.col("bits") ^ pl.col("seed")))
-    bounds = group_bounds(drawn, ["entry"], rules.select("entry", "rows", "cap"), "draw", largest=False)
-    last = (pl.col("last_figure"), pl.col("last_key"), pl.col("last_row"))
+    bounds = group_bounds(drawn, ["entry"], rules.select("entry", ROWS, CAP), "draw", largest=False)
+    last = (pl.col(LAST_FIGURE), pl.col(LAST_KEY), pl.col(LAST_ROW))
     behind = worse("draw", last[0], largest=False) | outdone_by_key("draw", *last)
     chosen = drawn.join(bounds.lazy(), on="entry", how="inner", maintain_order="none").filter(~behind)
     roomy = pairs.join(rules.lazy().select("entry"), on="entry", how="anti", maintain_order="none")

@@ -16,13 +16,14 @@ from curation.engine.earlier_rows import earlier_rows
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
 from curation.engine.live_rows import item_frame
 from curation.engine.phase_work import PhaseWork, siblings_of
+from curation.engine.redirected_rows import with_redirected_rows
 from curation.plan.fingerprints import Fingerprints, Layout, PhasePrints
 from curation.plan.phases import Decision, Phase, Plan
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.layout import DecisionLayout, PhaseLayout
 from curation.storage.store import Store
 from schemas.outcomes import Outcome
-from schemas.records import PartCommit, Revisit, RunRecord
+from schemas.records import PartCommit, Removal, Revisit, RunRecord
 
 UNMEASURED = "unmeasured"
 """The reason of rows that live on to a phase which has never measured them."""
@@ -65,6 +66,7 @@ class Foresight:
         start: The lineage before the first item. Its store is written to, so it is a fork of the folder.
         layout: Which row lies where.
         record: The folder's latest run, in whose commits most rows are found.
+        removals: Those of the folder.
         revisits: Those of the folder, oldest first.
         partitions: How rows are cut for exchanges that decide about groups.
     """
@@ -75,12 +77,14 @@ class Foresight:
         layout: Layout,
         record: RunRecord,
         revisits: tuple[Revisit, ...],
+        removals: tuple[Removal, ...] = (),
         partitions: Callable[[Lineage], Partitions | None] = lambda _: None,
     ) -> None:
         self._partitions = partitions
         self._start = start
         self._layout = layout
         self._revisits = revisits
+        self._removals = removals
         self._commits = record.phase_commits
         self._walks = 0
         self._set_aside = {item.folder: item.quarantined for item in record.items if item.kind == "phase"}
@@ -153,8 +157,21 @@ class Foresight:
         if missing.any():
             seen.unmeasured[phase.name] = np.flatnonzero(missing)
             seen.kept &= ~missing
+        before = seen.lineage
         self._pass(seen, item)
         self._end_phase(prints, both, seen.lineage, MeasuredItem(layout, ()))
+        self._remove_redirected(seen, before, item, prints)
+
+    def _remove_redirected(self, seen: Foreseen, before: Lineage, item: MeasuredItem, prints: Fingerprints) -> None:
+        removed = with_redirected_rows(before, item, self._removals)
+        if removed is before.removed:
+            return
+        prints.remove(removed.fingerprint)
+        seen.lineage = replace(seen.lineage, removed=removed)
+        seen.kept[removed.rows] = False
+        # They may have ended in the phase, too.
+        others = seen.ends.filter(~pl.col("row").is_in(pl.Series(removed.rows).implode()))
+        seen.ends = pl.concat([others, _removed_ends(seen.lineage)])
 
     def _nearest(self, layout: PhaseLayout, store: Store) -> PhaseLayout:
         """The commits that hold most of the rows: of this very scope, or else of the latest run."""

@@ -97,7 +97,8 @@ def _live_frame(lineage: Lineage, names: Sequence[str], parts: range | None = No
     last = len(lineage.items) - 1
     result = _living(lineage, last, parts).select(sources.pop(last))
     telling = _first_telling(lineage)
-    if not isinstance(lineage.items[telling], DecidedItem) and len(lineage.removed.rows):
+    # A decision, too, may name a row that was found to be removed only behind it.
+    if len(lineage.removed.rows):
         result = result.join(pl.LazyFrame({"row": lineage.removed.rows}), on="row", how="anti", maintain_order="left")
     for number, columns in sources.items():
         if number >= telling:

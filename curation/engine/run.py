@@ -22,6 +22,7 @@ from curation.engine.operator import Operator, Runner
 from curation.engine.part_commit import commit_taken_over
 from curation.engine.phase_operators import phase_operators
 from curation.engine.phase_work import PhaseWork, measured_otherwise, siblings_of
+from curation.engine.redirected_rows import with_redirected_rows
 from curation.engine.revisits import RevisitRequest, Revisits
 from curation.engine.run_journal import RunJournal, latest_run
 from curation.errors import CorruptionError, CurationError
@@ -143,15 +144,16 @@ class Run:
         journal = self._journal = RunJournal(self.store, self.plan, record)
         prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)
         for item in self.plan.items:
-            lineage = (
-                self._measure(item, lineage, prints) if isinstance(item, Phase) else self._decide(item, lineage, prints)
-            )
+            if isinstance(item, Decision):
+                lineage = self._decide(item, lineage, prints)
+            else:
+                lineage = self._measure(item, lineage, prints, removals)
         lineage, delivered, shards = self._delivered(lineage, prints)
         ledger = self._write_ledger(lineage, delivered)
         # Once: its time is when the version was finished first.
         self.store.put_if_absent(version_recipe(delivered), self._recipe_text())
         revisits.end()
-        if len(removed.rows):
+        if len(lineage.removed.rows):
             # A text source was copied there, with the rows that are to leave no trace; it is copied again when needed.
             self.store.delete_folder(SOURCE_WORKSPACE)
         journal.save("finished", ledger=ledger, shards=shards)
@@ -182,7 +184,7 @@ class Run:
             raise AssertionError("the journal is begun when a run begins")
         return self._journal
 
-    def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints) -> Lineage:
+    def _measure(self, phase: Phase, lineage: Lineage, prints: Fingerprints, removals: Removals) -> Lineage:
         both = prints.phase(phase)
         layout = PhaseLayout(phase.name, both.measure, both.scope)
         if measured_otherwise(self.store, layout):
@@ -218,7 +220,10 @@ class Run:
         )
         measured = MeasuredItem(layout, work.columns, frozenset(quarantined))
         prints.end_phase(both, quarantined, self._editions(lineage, measured) if both.revisits else {})
-        return lineage.then(measured)
+        removed = with_redirected_rows(lineage, measured, removals.known)
+        if removed is not lineage.removed:
+            prints.remove(removed.fingerprint)
+        return replace(lineage.then(measured), removed=removed)
 
     def _editions(self, lineage: Lineage, measured: MeasuredItem) -> dict[int, str]:
         """Of the parts in which a revisit changed something: which rows, as a fingerprint."""

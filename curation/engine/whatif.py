@@ -93,10 +93,11 @@ def what_if(store: Store, record: RunRecord, now: Recipe, then: Recipe, examples
         index = plan.source.index(fork.child(SOURCE_WORKSPACE))
         _check_rows(store, record, index)
         layout = layout_of(plan.source, index, record.part_rows)
-        removed = removed_rows(fork, plan.source, index, Removals(store).known)
+        removals = Removals(store).known
+        removed = removed_rows(fork, plan.source, index, removals)
         start = Lineage(fork, plan.source, index, record.part_rows, removed=removed)
         cut = partial(partitions_for, partition_rows=then.run.partition_rows, workspace=Store(scratch).child(WORKSPACE))
-        foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known, cut)
+        foresight = Foresight(start, layout, record, Revisits(fork, plan, layout).known, removals, cut)
         _check_measured(foresight, fork, plan, changed)
         present = _of_ledger(store, record) if record.ledger else _foreseen(foresight.foresee(plan))
         seen = foresight.foresee(changed)

@@ -76,11 +76,13 @@ def table_columns(files: SetFiles) -> set[str]:
 def read_tables(files: SetFiles, vector_column: str | None, min_quality: int) -> DescribedSet:
     """What tables say; hashes of images with a `pdq_quality` below the bound are left out.
 
+    One whose quality is not known counts, as all do where there is no such column.
+
     Raises:
         RecipeError: A table cannot be read, or a column is not what it should be.
     """
     there = table_columns(files)
-    name = next((column for column in _NAMES if column in there), None)
+    name = next((column for column in _NAMES if column in there and column != vector_column), None)
     wanted = [column for column in ("sha256", "pdq", "pdq_quality", vector_column, name) if column in there]
     frames = []
     for path in files.paths:
@@ -90,7 +92,8 @@ def read_tables(files: SetFiles, vector_column: str | None, min_quality: int) ->
     nothing = pl.Series([None] * len(table), dtype=pl.String)
     pdq = table["pdq"] if "pdq" in there else nothing
     if "pdq_quality" in there:
-        pdq = table.select(pl.when(pl.col("pdq_quality") >= min_quality).then("pdq")).to_series()
+        too_dull = (pl.col("pdq_quality") < min_quality).fill_null(False)
+        pdq = table.select(pl.when(~too_dull).then("pdq")).to_series()
     items = (
         table[name].cast(pl.String).fill_null("?").to_list() if name else [f"row {row}" for row in range(len(table))]
     )

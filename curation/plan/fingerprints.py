@@ -113,6 +113,10 @@ class Fingerprints:
         """
         self._chain = digest(self._chain, prints.measure, sorted(quarantined), *sorted(editions.items()))
 
+    def remove(self, removed: str | None) -> None:
+        """Notes that rows turned out to be removed, by the fingerprint of all that are."""
+        self._chain = digest(self._chain, "removed", removed)
+
     def decision(self, decision: Decision) -> str:
         """The fingerprint of the exchange that comes next; moves past it."""
         self._before[id(decision)] = self._chain

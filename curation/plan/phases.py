@@ -10,6 +10,7 @@ from curation.contracts.sink import Sink
 from curation.contracts.source import Source
 from curation.contracts.stage import Stage
 from curation.errors import PlanError
+from curation.internal_columns import PREFIX, is_internal
 from curation.recipe.mistakes import did_you_mean
 from curation.recipe.model import Recipe
 from schemas.columns import COLUMNS, Role
@@ -135,7 +136,12 @@ def _needs(stages: Iterable[Stage]) -> tuple[str, ...]:
 def _check_columns(recipe: Recipe) -> None:
     available = {*ALWAYS_GIVEN, "url", "caption", *recipe.source.carried}
     transient: set[str] = set()
-    mistakes = []
+    mistakes = [
+        f"{recipe.origin}: source: carries the column {name}, but names that begin with {PREFIX} are for columns that "
+        "steps make for themselves; carry it under another name"
+        for name in recipe.source.carried
+        if is_internal(name)
+    ]
     for index, step in enumerate(recipe.steps):
         where = f"{recipe.origin}: steps.{index} ({step.config.step_name})"
         spec = step.spec

@@ -17,7 +17,9 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> None:
     """Applies overrides in place.
 
     The path's first name is a key of the recipe or the name of a step; in a list, an entry is found by its
-    place or by its `name`, `kind` or `column`. The value is read as YAML.
+    place or by its `name`, `kind` or `column`. In a step with `rules`, a rule may be named without them:
+    `select.clip_score.min` is `select.rules.clip_score.min`, unless the step has a setting of that name.
+    The value is read as YAML.
 
     Raises:
         RecipeError: An override is not of the form, or its path leads nowhere.
@@ -56,12 +58,27 @@ def _descend(target: Any, name: str, override: str) -> Any:
             return target[name]
         if name in _MAY_BE_MISSING:
             return target.setdefault(name, {})
-        known = [*target, *_names_in(target.get("steps"))]
+        rules = _called(target.get("rules"), name)
+        if len(rules) == 1:
+            return rules[0]
+        if rules:
+            raise RecipeError(
+                f"--set {override}: {len(rules)} rules go by {name!r}; name the one that is meant by its place, "
+                f"such as rules.{target['rules'].index(rules[0])}"
+            )
+        known = [*target, *_names_in(target.get("steps")), *_names_in(target.get("rules"))]
         raise RecipeError(f"--set {override}: there is no {name!r}{_nearest(name, known)}")
     index = _entry(target, name)
     if index is None:
         raise RecipeError(f"--set {override}: there is no entry {name!r}{_nearest(name, _names_in(target))}")
     return target[index]
+
+
+def _called(rules: Any, name: str) -> list[Any]:
+    """The rules of a step that have this name; where none has, those that look at the column of this name."""
+    known = [rule for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    named = [rule for rule in known if rule.get("name") == name]
+    return named or [rule for rule in known if rule.get("column") == name]
 
 
 def _names_in(entries: Any) -> list[str]:

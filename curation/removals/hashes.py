@@ -27,11 +27,16 @@ class Salted:
 
 
 def url_host(url: str) -> str:
-    """The host of a web address in its one spelling, empty for everything else."""
+    """The host that is asked for a web address, in its one spelling; empty for everything else."""
     try:
-        return web_url(url).raw_host or ""
+        return _host(web_url(url))
     except FetchFailure:
         return ""
+
+
+def _host(sent: URL) -> str:
+    # Whether a name server takes white space around a name is not for a takedown to guess.
+    return (sent.raw_host or "").strip()
 
 
 def url_form(url: str) -> str:
@@ -43,7 +48,7 @@ def url_form(url: str) -> str:
     except (FetchFailure, ValueError):
         return url.strip()
     port = "" if plain.is_default_port() else f":{plain.explicit_port}"
-    return f"{plain.raw_host}{port}{plain.raw_path_qs}"
+    return f"{_host(plain)}{port}{plain.raw_path_qs}"
 
 
 def parent_domains(host: str) -> Iterator[str]:

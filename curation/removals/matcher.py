@@ -13,7 +13,8 @@ from schemas.records import Removal
 
 Numbers = npt.NDArray[np.int32]
 
-_AUTHORITY = r"^(\s*(?i:https?):/*[^/?#\s]*)"
+_AUTHORITY = r"^((?i:https?)://[A-Za-z0-9._-]+(?::[0-9]*)?)(?:[/?#]|$)"
+"""What alone says which host is asked. In any other spelling the whole URL is read as the fetcher reads it."""
 
 
 class Matcher:
@@ -42,14 +43,14 @@ class Matcher:
         return found["number"].fill_null(0).cast(pl.Int32).to_numpy()
 
     def by_url(self, urls: pl.Series) -> Numbers:
-        """(n,) int32. Only URLs of hosts that a removal names are looked at one by one."""
+        """(n,) int32. Plain URLs are looked at one by one only where a removal names their host."""
         numbers = np.zeros(len(urls), np.int32)
         if not self.reads_urls:
             return numbers
         frame = pl.DataFrame({"url": urls.cast(pl.String)}).with_row_index("place").drop_nulls("url")
-        frame = frame.with_columns(authority=pl.col("url").str.extract(_AUTHORITY).fill_null(""))
+        frame = frame.with_columns(authority=pl.col("url").str.extract(_AUTHORITY).fill_null(pl.col("url")))
         distinct = frame["authority"].unique()
-        hosts = [url_host(f"{authority}/") if authority else "" for authority in distinct]
+        hosts = [url_host(authority) for authority in distinct]
         by_domain = [self._by_domain(host) for host in hosts]
         is_named = [self._salted.hash(host) in self._hosts for host in hosts]
         types = {"authority": pl.String, "by_domain": pl.Int32, "is_named": pl.Boolean}

@@ -86,14 +86,54 @@ def note_removal(
         new["keys"] = tuple(sorted(keys - known["keys"]))
         if not any(new.values()):
             return result
-        if not idle:
-            raise RecipeError(
-                f"{store.url}: a run is going on here, by its record; wait for it, or stop it. If it died, say "
-                "--run-has-ended"
-            )
+        _require_idle(store, idle=idle)
         result.removal = removals.put(asked.model_copy(update={**new, "copies": tuple(sorted(copies))}))
         if result.removal is not None:
             return result
+
+
+def note_redirected(store: Store, record: RunRecord, *, idle: bool = True) -> Removal | None:
+    """Notes rows that came back: what holds them says that a redirect led them to what was removed before.
+
+    Args:
+        record: The folder's latest run.
+        idle: Nobody else is writing to the folder.
+
+    Returns:
+        The record that names their keys, None where there are none.
+
+    Raises:
+        RecipeError: There are some, and the folder is not idle.
+    """
+    while True:
+        removals = Removals(store)
+        matcher = Matcher(removals.known)
+        found = stored_keys(store, matcher) if matcher.reads_urls else set()
+        keys = found.difference(*(one.keys for one in removals.known))
+        if not keys:
+            return None
+        _require_idle(store, idle=idle)
+        noted = removals.put(
+            Removal(
+                number=0,
+                time=_now(),
+                reason="redirected to what was removed",
+                lists=(),
+                salt=removals.known[0].salt,
+                keys=tuple(sorted(keys)),
+                had_version=record.ledger is not None,
+            )
+        )
+        if noted is not None:
+            return noted
+
+
+def _require_idle(store: Store, *, idle: bool) -> None:
+    if not idle:
+        raise RecipeError(
+            f"{store.url}: a run is going on here, by its record; wait for it, or stop it. If it died, say "
+            "--run-has-ended"
+        )
 
 
 _NOTED = ("keys", "urls", "domains")

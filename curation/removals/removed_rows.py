@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -34,7 +35,7 @@ def _no_rows(kind: type) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RemovedRows:
-    """Rows that are dead before the first step.
+    """Rows that are dead: before the first step, or behind the one that saw where their URLs lead.
 
     Attributes:
         rows: (n,) int64, ascending.
@@ -56,6 +57,17 @@ class RemovedRows:
         first, last = np.searchsorted(self.rows, [start, stop])
         return RemovedRows(self.rows[first:last], self.numbers[first:last])
 
+    def and_also(self, others: RemovedRows) -> RemovedRows:
+        """These and others. A row of both keeps the number that it has here."""
+        new = ~np.isin(others.rows, self.rows)
+        rows = np.concatenate([self.rows, others.rows[new]])
+        return RemovedRows(rows, np.concatenate([self.numbers, others.numbers[new]])).sorted()
+
+    def sorted(self) -> RemovedRows:
+        """The same, in ascending order of rows."""
+        order = np.argsort(self.rows, kind="stable")
+        return RemovedRows(self.rows[order], self.numbers[order])
+
     @property
     def details(self) -> dict[int, str]:
         """Which removal means each row, as the ledger tells it."""
@@ -72,6 +84,11 @@ def removed_rows(store: Store, source: Source, index: SourceIndex, removals: tup
     if not removals:
         return RemovedRows()
     path = removed_rows_path(digest("removed", index.fingerprint, [removal.number for removal in removals]))
+    return remembered_rows(store, path, lambda: _search(store, source, index, Matcher(removals)))
+
+
+def remembered_rows(store: Store, path: str, search: Callable[[], RemovedRows]) -> RemovedRows:
+    """What a search has found, looked up where it was made before."""
     if store.exists(path):
         try:
             with store.open_read(path) as file:
@@ -79,7 +96,7 @@ def removed_rows(store: Store, source: Source, index: SourceIndex, removals: tup
             return RemovedRows(table["row"].to_numpy(), table["number"].to_numpy())
         except (OSError, ValueError, KeyError) as error:
             logger.warning("%s: cannot be used (%s): the rows are looked for again", store.locate(path), error)
-    found = _search(store, source, index, Matcher(removals))
+    found = search()
     table = pa.table({"row": pa.array(found.rows, pa.int64()), "number": pa.array(found.numbers, pa.int32())})
     with store.open_write(path) as file:
         pq.write_table(table, file, write_page_checksum=True)

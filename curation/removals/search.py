@@ -15,8 +15,9 @@ from curation.removals.matcher import Matcher
 from curation.storage.layout import POOL, SOURCE_WORKSPACE, UnitsLayout
 from curation.storage.store import Store
 
-URL_COLUMNS = ("url", "final_url", "redirect_chain")
+ANSWERED_URLS = ("final_url", "redirect_chain")
 """A row is meant, too, by the URL that its image came from in the end, and by those on the way there."""
+URL_COLUMNS = ("url", *ANSWERED_URLS)
 _SLICE_ROWS = 65_536
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from curation.internal_columns import internal
+
 DIGITS = 32
 """Of 128 bits: among 10 billion different values the chance that any two meet is below 1e-18."""
 _LOWER = np.uint64(0x2020202020202020)
@@ -73,9 +75,9 @@ def numbers_or_texts(frame: pl.LazyFrame, digits: dict[str, int], others: dict[s
     """
     texts = [pl.col(name) for name in digits]
     numbers = [numbered(pl.col(name), count).alias(name) for name, count in digits.items()]
-    absent = {f"no {name}": pl.col(name).is_null() for name in digits}
+    absent = {internal(f"no_{name}"): pl.col(name).is_null() for name in digits}
     held = frame.select(*numbers, **absent, **others).collect(engine="streaming")
-    if any(held[name].null_count() != held[f"no {name}"].sum() for name in digits):
+    if any(held[name].null_count() != held[internal(f"no_{name}")].sum() for name in digits):
         return frame.select(*texts, **others).collect(engine="streaming")
     return held.drop(absent)
 

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from curation.similarity.whole_vectors import Whole, inverse_norms, unit_vectors, whole_vectors
 
 _BLOCK = 16_384
+_MEANS = 1024
+"""Directions that are worked out at a time."""
 
 Clusters = npt.NDArray[np.int32]
 Cosines = npt.NDArray[np.float32]
@@ -67,7 +69,7 @@ def fit_centroids(sample: Whole, clusters: int, iterations: int) -> Centroids:
     no vector changes its cluster.
 
     Args:
-        sample: (n, d) int16, n > 0.
+        sample: (n, d) int16, n > 0. It may lie on disk: it is read some rows at a time.
         clusters: Centroids wanted; there are no more than different vectors.
         iterations: At most.
     """
@@ -93,16 +95,18 @@ def _first_different(sample: Whole, count: int) -> Whole:
 
 
 def _means(sample: Whole, assigned: Clusters, cosines: Cosines, count: int) -> Whole:
-    """The directions of the sums of each cluster's members: (k, d) int16."""
-    order = np.argsort(assigned, kind="stable")
+    """The directions of the sums of each cluster's members: (k, d) int16. Reads the sample from front to back."""
     sums = np.zeros((count, sample.shape[1]), np.int64)
-    for start in range(0, len(order), _BLOCK):
-        places = order[start : start + _BLOCK]
-        members = assigned[places]
+    for start in range(0, len(sample), _BLOCK):
+        order = np.argsort(assigned[start : start + _BLOCK], kind="stable")
+        members = assigned[start : start + _BLOCK][order]
         begins = np.flatnonzero(np.diff(members, prepend=-1))
-        sums[members[begins]] += np.add.reduceat(sample[places], begins, axis=0, dtype=np.int64)
-    units, usable = unit_vectors(sums)
-    means = whole_vectors(units)
+        vectors = sample[start : start + _BLOCK][order]
+        sums[members[begins]] += np.add.reduceat(vectors, begins, axis=0, dtype=np.int64)
+    means, usable = np.empty(sums.shape, np.int16), np.empty(count, bool)
+    for start in range(0, count, _MEANS):
+        units, usable[start : start + _MEANS] = unit_vectors(sums[start : start + _MEANS])
+        means[start : start + _MEANS] = whole_vectors(units)
     lost = np.flatnonzero(~usable)
     if len(lost):
         farthest = np.argsort(cosines, kind="stable")[: len(lost)]

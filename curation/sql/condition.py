@@ -35,7 +35,7 @@ _FUNCTIONS = (
 )
 """Functions of the values of one row, which give the same result at any time."""
 
-_BEFORE_PARENTHESIS = "and or not in when then else between like ilike rlike regexp is case escape"
+_BEFORE_PARENTHESIS = "and or not in when then else between like ilike rlike regexp is case"
 """Words that an opening parenthesis may follow and that are no functions."""
 
 _MAY_PRECEDE_PARENTHESIS = frozenset((*_FUNCTIONS.split(), *_BEFORE_PARENTHESIS.split()))
@@ -151,6 +151,11 @@ def _refuse_more_than_a_row(tokens: list[Token]) -> None:
             continue
         if word in _REFUSED and not (word == "as" and _inside_try_cast(tokens, place)):
             raise ValueError(f"{word.upper()} at character {place + 1}: {_REFUSED[word]}")
+        if word == "escape" and following_kind == "string":
+            raise ValueError(
+                f"ESCAPE at character {place + 1}: LIKE has no escape character here; to find % or _ as they are, "
+                "write strpos(column, '%') > 0, or regexp_like(column, '...')"
+            )
         if word == "from" and before == "(":
             raise ValueError(f"FROM at character {place + 1}: {_REFUSED['select']}")
         if following == "(" and word not in _MAY_PRECEDE_PARENTHESIS:

@@ -13,6 +13,7 @@ from curation.contracts.config import StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
 from curation.key_draws import purpose_seed
+from curation.selection.group_bounds import CAP, ROWS
 from schemas.columns import COLUMNS, Role
 from stages.select.judgement import Judgement
 from stages.select.judging import keep_best_of_groups
@@ -81,9 +82,9 @@ class BalanceGroups(Exchange):
             judged.reject("no_group", pl.col(name).is_null(), pl.lit(f"{name} is null"))
         if column is not None:
             judged.reject("no_figure", pl.col(column).is_null(), pl.lit(f"{column} is null"))
-        groups = judged.alive().group_by(by).len("rows").collect(engine="streaming").sort(by)
+        groups = judged.alive().group_by(by).len(ROWS).collect(engine="streaming").sort(by)
         seed = purpose_seed(self.config.step_name, self.config.seed)
-        caps = groups.with_columns(cap=self._caps(groups["rows"]))
+        caps = groups.with_columns(self._caps(groups[ROWS]).alias(CAP))
         keep_best_of_groups(judged, _RULE, by, caps, column, seed)
         return judged.verdicts()
 

@@ -22,6 +22,7 @@ from curation.contracts.config import StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
 from curation.key_draws import key_bits, purpose_seed, share_of_bits
+from curation.text.normal_form import check_texts
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +109,10 @@ class BalanceMetadata(Exchange):
         return ExchangeSpec("balance_metadata", 1, requires, ("balance_entries", "balance_probability"))
 
     def check(self) -> None:
-        """Reads the lists of entries."""
+        """Reads the lists of entries, and looks whether the columns can hold texts."""
         self._listed()
+        for column in (self.config.column, *([self.config.language_column] if self._by_language else [])):
+            check_texts(column)
 
     def content_digest(self) -> str:
         """That of the entries: a list in another order is the same list."""

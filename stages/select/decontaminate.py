@@ -29,6 +29,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.nearest_vectors import nearest_vectors
 from curation.similarity.whole_vectors import Whole, unit_vectors, vector_batches, whole_vectors
+from schemas.columns import COLUMNS
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class EvaluationSet(Config):
     Attributes:
         name: Under which the ledger and the funnel show it.
         path: A folder of images, WebDataset shards, or Parquet tables with any of the columns `sha256`, `pdq` (with
-            `pdq_quality` or without) and that of the descriptor, such as the ledger of a run over the set. A file, a
-            folder or a glob, any fsspec URL.
+            `pdq_quality` or without; where that is null, too) and that of the descriptor, such as the ledger of a run
+            over the set. A file, a folder or a glob, any fsspec URL.
         format: What is there; auto tells it by the endings of the files.
     """
 
@@ -189,11 +190,14 @@ class Decontaminate(Exchange):
             *([self.config.descriptor.column] if self.config.descriptor else []),
         ]
         adds = ("decontaminated_by", "decontaminated_distance", "decontaminated_cosine")
-        return ExchangeSpec("decontaminate", 1, tuple(columns), adds)
+        return ExchangeSpec("decontaminate", 2, tuple(columns), adds)
 
     def check(self) -> None:
         """Whether every set is there and can be compared by at least one rule."""
         descriptor = self.config.descriptor
+        if descriptor is not None and descriptor.column in COLUMNS and not COLUMNS[descriptor.column].is_vector:
+            meaning = COLUMNS[descriptor.column].meaning
+            raise RecipeError(f"descriptor.column: {descriptor.column} holds no vectors ({meaning})")
         if descriptor is not None and descriptor.model is not None:
             check_model(descriptor.model)
         for place, one in enumerate(self.config.sets):

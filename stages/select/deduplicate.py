@@ -17,6 +17,7 @@ from pydantic import Field
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import ExchangeSpec, GroupingExchange, Memory
 from curation.errors import RecipeError
+from curation.internal_columns import internal
 from curation.net.normal_urls import normal_urls
 from curation.row_keys import KEY_BYTES
 from curation.similarity.clusters import cluster
@@ -170,7 +171,9 @@ class Deduplicate(GroupingExchange):
         # From here on a row is its rank: the smaller, the better. A column that is done with is let go.
         same_key = first_of_equals(held["key"].gather(order))
         repeated = pl.Series(same_key != _alone(len(held)))
-        values = ((name, held.drop_in_place(name).gather(order).set(repeated, None)) for name in self._equalities())
+        values = (
+            (name, held.drop_in_place(internal(name)).gather(order).set(repeated, None)) for name in self._equalities()
+        )
         equal, rule = _equal_rows(values, same_key)
         best, distance = self._near_copies(held.select(self._hash_columns()), order, equal)
         verdicts = _verdicts(held, order, _Ties(same_key, equal, rule, best, distance), self._bound())
@@ -178,12 +181,13 @@ class Deduplicate(GroupingExchange):
 
     def _held(self, frame: pl.LazyFrame) -> tuple[pl.DataFrame, pl.Series]:
         """`row`, `key`, what may be equal and the hashes of all rows; and their places, those of better rows first."""
-        orders = {f"order {place}": _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
+        orders = {internal(f"order_{place}"): _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
         equalities = self._equalities()
-        digits = {"key": 2 * KEY_BYTES, **({"image": _SHA256_DIGITS} if "image" in equalities else {})}
-        values = {name: self._value(name) for name in equalities if name not in digits}
+        image = internal("image")
+        digits = {"key": 2 * KEY_BYTES, **({image: _SHA256_DIGITS} if "image" in equalities else {})}
+        values = {internal(name): self._value(name) for name in equalities if internal(name) not in digits}
         others = {name: pl.col(name) for name in ("row", *self._hash_columns())}
-        images = frame.with_columns(image="sha256") if "image" in digits else frame
+        images = frame.with_columns(pl.col("sha256").alias(image)) if image in digits else frame
         held = numbers_or_texts(images, digits, {**others, **values, **orders})
         by = [*orders, "key", "row"]
         descending = [True] * len(orders) + [False, False]

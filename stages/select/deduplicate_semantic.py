@@ -40,8 +40,8 @@ class DeduplicateSemanticConfig(StepConfig):
             CLIP on LAION-440M: 0.00095 rejects 30 %, 0.03 half. Null: clusters alone, no row is compared or rejected.
         clusters: Only rows of one cluster are compared. Null: the square root of the number of rows. Published: 50,000.
         iterations: Of k-means at most; it ends when no row of the sample changes its cluster.
-        sample_rows: Rows that the clusters are fitted to, drawn by key; they are held in memory. Null: 128 for each
-            cluster.
+        sample_rows: Rows that the clusters are fitted to, drawn by key. Null: 128 for each cluster, or all rows if
+            these are fewer. They take two bytes a dimension: up to 1 GiB in memory, a larger sample on scratch disk.
         seed: Another seed, another sample and other clusters.
         keep: Which rows of a cluster come first, and so are kept: those `farthest` from its centroid, as published,
             those `nearest` to it, or those with the `best_score` by CLIP. Ties are broken by key.
@@ -68,8 +68,9 @@ class DeduplicateSemantic(Exchange):
 
     A row is held against all that come before it, rejected ones too, as published. Rows without an embedding are kept.
     Vectors are put away on scratch disk (two bytes a dimension, in the folder that `TMPDIR` names) and compared cluster
-    by cluster; what is held of them in memory is the sample and a few tiles. Clusters and verdicts are the same on
-    every machine, since all products are of whole numbers.
+    by cluster. What is held of them in memory is a few tiles, 1 GiB of the sample at most (a larger one lies on scratch
+    disk, in up to two and a quarter times its size), and the centroids, which take some 25 bytes a dimension while they
+    are fitted. Clusters and verdicts are the same on every machine, since all products are of whole numbers.
 
     Source: Abbas et al., "SemDeDup: Data-efficient learning at web-scale through semantic deduplication" (2023),
         section 3 and its pseudo-code. What departs: the clusters are fitted to a sample, and embeddings are compared in
@@ -180,7 +181,8 @@ class DeduplicateSemantic(Exchange):
         place = np.empty(len(keys), np.int32)
         place[order] = np.arange(len(keys), dtype=np.int32)
         drawn = ((place[ranks], batch.vectors) for batch, ranks in self._batches(frame, ranked))
-        sample = first_vectors(drawn, self.config.sample_rows or _SAMPLE_OF_CLUSTER * clusters)
+        wanted = min(self.config.sample_rows or _SAMPLE_OF_CLUSTER * clusters, len(keys))
+        sample = first_vectors(drawn, wanted)
         return None if sample is None else fit_centroids(sample, clusters, self.config.iterations)
 
     def _order(self, centroid_cosines: npt.NDArray[np.float32], rows: pl.DataFrame) -> npt.NDArray[np.int32]:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import Config, StepConfig
 from curation.contracts.exchange import Exchange, ExchangeSpec
+from curation.internal_columns import internal
 from curation.row_keys import KEY_BYTES
 from curation.similarity.clusters import cluster
 from curation.similarity.equals import first_of_equals
@@ -100,7 +101,7 @@ class DeduplicateText(Exchange):
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Finds the groups and the best of each."""
         check_text_type(frame, self.config.column)
-        orders = {f"order {place}": _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
+        orders = {internal(f"order_{place}"): _ORDERS[order][1] for place, order in enumerate(self.config.prefer)}
         said = frame.with_columns(said=normal_form(pl.col(self.config.column)))
         held = numbers_or_texts(said, {"key": 2 * KEY_BYTES}, {"row": pl.col("row"), "said": pl.col("said"), **orders})
         by = [*orders, "key", "row"]

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from curation.internal_columns import internal
+
 HELD_BYTES = 256 * 2**20
 """Figures of the rows that are alive are held in memory if they take no more: else they are read whenever asked for."""
-_BROKEN = "_broken"
+_BROKEN, _PLACE = internal("broken"), internal("place")
 _VERDICTS = {"row": pl.Int64, "reason": pl.String, "detail": pl.String}
 
 
@@ -56,7 +58,7 @@ class Judgement:
     def figures(self, column: str) -> pl.LazyFrame:
         """`row` and a column of the rows that are alive."""
         held = self._given_by_held(["row", column])
-        return (self.alive() if held is None else held).select("row", column)
+        return (self.alive() if held is None else held).select(list(dict.fromkeys(["row", column])))
 
     def _given_by_held(self, columns: list[str]) -> pl.LazyFrame | None:
         if self._held is None:
@@ -86,13 +88,13 @@ class Judgement:
         """
         missing = pl.lit(None, pl.String)
         told = []
-        for (number,), own in rows.with_row_index("_place").partition_by(_BROKEN, as_dict=True).items():
+        for (number,), own in rows.with_row_index(_PLACE).partition_by(_BROKEN, as_dict=True).items():
             bound = None if number is None else self._bounds[number]
             reason, detail = (missing, missing) if bound is None else (pl.lit(bound.name), bound.detail)
-            told.append(own.select("_place", "row", reason=reason, detail=detail))
+            told.append(own.select(_PLACE, "row", reason=reason, detail=detail))
         if not told:
             return rows.select("row", reason=missing, detail=missing)
-        return pl.concat(told).sort("_place").drop("_place")
+        return pl.concat(told).sort(_PLACE).drop(_PLACE)
 
 
 def _unbroken(frame: pl.LazyFrame, bounds: list[_Bound]) -> pl.LazyFrame:

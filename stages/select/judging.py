@@ -9,8 +9,9 @@ from typing import Any
 
 import polars as pl
 
+from curation.internal_columns import internal
 from curation.key_draws import key_bits, purpose_seed, share_of_bits
-from curation.selection.group_bounds import group_bounds
+from curation.selection.group_bounds import CAP, LAST_FIGURE, LAST_KEY, LAST_ROW, ROWS, group_bounds
 from curation.selection.last_kept import last_kept, outdone_by_key, worse
 from curation.selection.order_statistics import order_statistic
 from curation.sql.condition import parse_condition
@@ -18,7 +19,7 @@ from stages.select.judgement import Judgement
 from stages.select.rules import Rule
 
 _QUOTED_CHARS = 80
-_BOUND = ("rows", "cap", "last_figure", "last_key", "last_row")
+_BOUND = (ROWS, CAP, LAST_FIGURE, LAST_KEY, LAST_ROW)
 
 
 def apply_rule(rule: Rule, names: Sequence[str], judged: Judgement, schema: pl.Schema, step: str) -> None:
@@ -103,7 +104,7 @@ def _among_the_best(rule: Rule, name: str, judged: Judgement, before: pl.LazyFra
 def _within_groups(rule: Rule, name: str, judged: Judgement, step: str) -> None:
     """Keeps so many of the rows of each group."""
     cap = int(rule.max_per_group or 0)
-    caps = judged.alive().group_by(rule.by).len("rows").with_columns(cap=pl.lit(cap)).collect(engine="streaming")
+    caps = judged.alive().group_by(rule.by).len(ROWS).with_columns(pl.lit(cap).alias(CAP)).collect(engine="streaming")
     keep_best_of_groups(judged, name, rule.by, caps, rule.column, draw_seed=purpose_seed(f"{step}.{name}", rule.seed))
 
 
@@ -121,28 +122,28 @@ def keep_best_of_groups(
         judged: The rows that are alive have a group and a figure.
         name: The rule.
         by: Columns that make a group.
-        caps: `by`, `rows` and `cap` of each group.
+        caps: `by`, `ROWS` and `CAP` of each group.
         column: Rows with its largest values stay; None: those that are drawn.
         draw_seed: Of the draw.
     """
     largest = column is not None
     if column is None:
-        column = f"_{name}_drawn"
+        column = internal(f"drawn_{name}")
         judged.frame = judged.frame.with_columns(key_bits(draw_seed).alias(column))
     bounds = group_bounds(judged.alive(), by, caps, column, largest=largest)
-    beside = {bound: f"_{name}_{bound}" for bound in _BOUND}
+    beside = {bound: f"{bound}_{name}" for bound in _BOUND}
     judged.frame = judged.frame.join(bounds.rename(beside).lazy(), on=list(by), how="left", maintain_order="none")
     last = {bound: pl.col(column) for bound, column in beside.items()}
-    where = pl.concat_str([pl.lit(", the last of "), last["cap"], pl.lit(" with "), *_values(by, None)])
-    full = last["cap"] == 0
+    where = pl.concat_str([pl.lit(", the last of "), last[CAP], pl.lit(" with "), *_values(by, None)])
+    full = last[CAP] == 0
     judged.reject(name, full, pl.concat_str([pl.lit("no room for "), *_values(by, None)]))
     shown = pl.format("{} {}", pl.lit(column), column) if largest else pl.format("draw {}", _share(pl.col(column)))
-    figure = last["last_figure"] if largest else _share(last["last_figure"])
+    figure = last[LAST_FIGURE] if largest else _share(last[LAST_FIGURE])
     sign = "<" if largest else ">"
     behind = pl.format(f"{{}} {sign} {{}}{{}}", shown, figure, where)
-    judged.reject(name, worse(column, last["last_figure"], largest=largest), behind)
+    judged.reject(name, worse(column, last[LAST_FIGURE], largest=largest), behind)
     tied = pl.format("{}{}, taken by smaller keys", shown, where)
-    judged.reject(name, outdone_by_key(column, last["last_figure"], last["last_key"], last["last_row"]), tied)
+    judged.reject(name, outdone_by_key(column, last[LAST_FIGURE], last[LAST_KEY], last[LAST_ROW]), tied)
 
 
 def _share(bits: pl.Expr) -> pl.Expr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from curation.internal_columns import is_internal
 from schemas.columns import COLUMNS
 
 
@@ -12,7 +13,7 @@ def renamed_columns(names: Sequence[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
     for name in names:
         new = name
-        while new in COLUMNS or new in renamed or (new != name and new in names):
+        while new in COLUMNS or is_internal(new) or new in renamed or (new != name and new in names):
             new = f"source_{new}"
         renamed[new] = name
     return renamed

@@ -36,6 +36,7 @@ def changed(before, after):
     ("override", "measured", "decided"),
     [
         ("select.rules.0.min=0.5", set(), {"select", "shards"}),
+        ("select.clip_score.min=0.25", set(), {"select", "shards"}),
         ("deduplicate.prefer=[first]", set(), {"deduplicate", "select", "shards"}),
         ("write_shards.shard_rows=7", set(), {"shards"}),
         ("recaption.max_new_tokens=7", {CAPTION}, {"shards"}),

@@ -1,10 +1,20 @@
 """What each preset rejects for itself: rows at both sides of every threshold."""
 
+import polars as pl
+import pyarrow as pa
 import pytest
 import yaml
-from preset_rows import FRENCH, GOOD, SMALL, preset_recipe, vector, verdicts, words
+from preset_rows import GOOD, SMALL, language_model, preset_recipe, vector, verdicts, words
 
 from jobs.presets import load_preset, preset_names
+from stages.text.prose import TextProse, TextProseConfig
+
+# Another language leads English by 1.496, then by 1.529; `language_lead` is 1.5.
+ENGLISH_STILL = {"caption": "the petit villa de boat hotel un"}
+ENGLISH_NO_MORE = "la boat el the opera"
+# The probability of English; a third of the words are stop words.
+ENGLISH_AT_0_801 = "rose opera hotel to with villa"
+ENGLISH_AT_0_799 = "piano and with menu modern solo"
 
 BOTH_SIDES = [
     # preset, a row that just stays, what is different of one that just goes, the rule
@@ -19,17 +29,17 @@ BOTH_SIDES = [
     ("cc12m", {"caption": "the red boat the lake"}, {"caption": "the red boat the"}, "text_rules.max_repetition"),
     ("cc12m", {"caption": "the boat below"}, {"caption": "the younger below"}, "text_grammar.min_nouns"),
     ("cc12m", {"caption": "the red boat"}, {"caption": "our red boat"}, "text_grammar.min_determiners"),
-    ("cc12m", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("cc12m", ENGLISH_STILL, {"caption": ENGLISH_NO_MORE}, "text_rules.language"),
     ("cc12m", {"original_width": 1000, "original_height": 400}, {"original_width": 1001}, "select.aspect"),
     ("cc12m", {"original_width": 400, "original_height": 1000}, {"original_height": 1001}, "select.aspect"),
     ("laion400m", {"caption": "boats"}, {"caption": "boat"}, "text_rules.min_chars"),
     ("laion400m", {"body_bytes": 5000}, {"body_bytes": 4999}, "file_size.min_body_bytes"),
     ("laion400m", {"clip_score": 0.3}, {"clip_score": 0.2999}, "select.min_clip_score"),
     ("laion2b_en", {"clip_score": 0.28}, {"clip_score": 0.2799}, "select.min_clip_score"),
-    ("laion2b_en", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("laion2b_en", ENGLISH_STILL, {"caption": ENGLISH_NO_MORE}, "text_rules.language"),
     ("datacomp_basic", {"caption": "red boat here"}, {"caption": "red boats"}, "text_rules.min_words"),
     ("datacomp_basic", {"caption": "a b cd"}, {"caption": "a b c"}, "text_rules.min_chars"),
-    ("datacomp_basic", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("datacomp_basic", ENGLISH_STILL, {"caption": ENGLISH_NO_MORE}, "text_rules.language"),
     (
         "datacomp_basic",
         {"original_width": 200, "original_height": 300},
@@ -46,10 +56,10 @@ BOTH_SIDES = [
     ("datacomp_basic", {"original_width": 300, "original_height": 900}, {"original_height": 901}, "select.aspect"),
     ("datacomp_image_based", {"caption": "red boat"}, {"caption": "redboat"}, "text_rules.min_words"),
     ("datacomp_image_based", {"caption": "a bcde"}, {"caption": "a bcd"}, "text_rules.min_chars"),
-    ("datacomp_image_based", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("datacomp_image_based", ENGLISH_STILL, {"caption": ENGLISH_NO_MORE}, "text_rules.language"),
     ("datacomp_1b", {"caption": "red boat"}, {"caption": "redboat"}, "text_rules.min_words"),
     ("datacomp_1b", {"caption": "a bcde"}, {"caption": "a bcd"}, "text_rules.min_chars"),
-    ("datacomp_1b", {}, {"caption": FRENCH}, "text_rules.language"),
+    ("datacomp_1b", ENGLISH_STILL, {"caption": ENGLISH_NO_MORE}, "text_rules.language"),
     ("vl3_syn7m", {"original_width": 900, "original_height": 300}, {"original_width": 901}, "shape.aspect"),
     ("vl3_syn7m", {"original_width": 300, "original_height": 900}, {"original_height": 901}, "shape.aspect"),
     ("vl3_syn7m", {"clip_score": 0.2}, {"clip_score": 0.1999}, "aligned.min_clip_score"),
@@ -64,8 +74,8 @@ BOTH_SIDES = [
     ),
     (
         "obelics",
-        {"caption": "a red van on the road"},
-        {"caption": "the salsa of a diva"},
+        {"caption": ENGLISH_AT_0_801},
+        {"caption": ENGLISH_AT_0_799},
         "text_prose.min_language_score",
     ),
     ("obelics", {"original_width": 150, "original_height": 200}, {"original_width": 149}, "select.min_original_width"),
@@ -99,6 +109,16 @@ def test_row_stays_at_a_threshold_and_goes_past_it(name, stays, change, rule):
     # Alone, since shares and copies depend on the other rows.
     assert verdicts(recipe, [stays]) == [None]
     assert verdicts(recipe, [{**stays, **change}]) == [rule]
+
+
+def test_the_texts_of_this_page_are_close_to_the_thresholds_of_languages():
+    leads = language_model().score(pl.Series([ENGLISH_STILL["caption"], ENGLISH_NO_MORE])).lead_over(("en",))
+    assert leads.tolist() == pytest.approx([1.4957, 1.5287], abs=1e-3)
+    prose = TextProse(TextProseConfig(languages=("en",)))
+    prose.setup()
+    texts = pa.array([ENGLISH_AT_0_801, ENGLISH_AT_0_799])
+    scores = prose.process(pa.table({"text": texts}))["text_language_score"].to_pylist()
+    assert scores == pytest.approx([0.80087, 0.79892], abs=2e-4)
 
 
 @pytest.mark.parametrize("name", preset_names())

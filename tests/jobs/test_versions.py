@@ -85,6 +85,14 @@ def test_other_settings_are_tried_when_asked(folder, capsys):
     assert "12 rows are kept, 16 would be: 0 lost, 4 gained" in capsys.readouterr().out
 
 
+def test_a_rule_is_tried_when_it_is_named_without_the_list_of_rules(folder, capsys):
+    out = str(folder / "out")
+    assert document(capsys, "whatif", out, "--set", "select.text_words.min=4")["kept"] == {"present": 12, "then": 4}
+    capsys.readouterr()
+    assert main(["whatif", out, "--set", "select.clip_score.min=0.25"]) == 2
+    assert "--set select.clip_score.min=0.25: there is no 'clip_score'" in capsys.readouterr().err
+
+
 def test_the_code_is_2_when_whatif_would_have_to_measure(folder, capsys):
     assert main(["whatif", str(folder / "out"), "--set", "text_rules.min_words=3"]) == 2
     assert "a run would measure anew: text_rules" in capsys.readouterr().err

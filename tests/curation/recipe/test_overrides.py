@@ -43,6 +43,8 @@ def changed_at(values, *path):
         ("steps.1.rules.0.min=0.5", ("steps", 1, "rules", 0, "min"), 0.5),
         ("by_score.rules.1.where=a = 'b'", ("steps", 1, "rules", 1, "where"), "a = 'b'"),
         ("by_score.rules=[]", ("steps", 1, "rules"), []),
+        ("by_score.clip_score.min=0.5", ("steps", 1, "rules", 0, "min"), 0.5),
+        ("steps.by_score.clip_score.min=0.5", ("steps", 1, "rules", 0, "min"), 0.5),
         ("by_score.rules.0={column: width, min: 3}", ("steps", 1, "rules", 0), {"column": "width", "min": 3}),
         ("run.part_rows=7", ("run", "part_rows"), 7),
         ("run.placement.fetch=near", ("run", "placement"), {"fetch": "near"}),
@@ -65,6 +67,38 @@ def test_the_last_one_counts_when_a_value_is_set_twice():
     assert overridden("name=a", "name=b")["name"] == "b"
 
 
+def ruled(override, **settings):
+    rules = [
+        {"column": "width", "min": 1},
+        {"name": "width", "column": "height", "min": 2},
+        {"column": "score", "min_quantile": 0.1},
+        {"column": "score", "max_quantile": 0.9},
+        {"column": "by", "min": 3},
+    ]
+    values = {"steps": [{"kind": "select", "rules": rules, **settings}]}
+    apply_overrides(values, [override])
+    return values["steps"][0]
+
+
+def test_a_rule_is_found_by_its_own_name_first_when_another_looks_at_a_column_of_that_name():
+    assert [rule.get("min") for rule in ruled("select.width.min=9")["rules"]] == [1, 9, None, None, 3]
+
+
+def test_a_setting_of_the_step_comes_first_when_a_rule_has_its_name():
+    step = ruled("select.by.min=9", by={"min": 0})
+    assert (step["by"], step["rules"][4]["min"]) == ({"min": 9}, 3)
+    assert ruled("select.by.min=9")["rules"][4]["min"] == 9
+
+
+def test_the_message_asks_which_is_meant_when_several_rules_look_at_a_column():
+    with pytest.raises(RecipeError) as caught:
+        ruled("select.score.min_quantile=0.2")
+    assert str(caught.value) == (
+        "--set select.score.min_quantile=0.2: 2 rules go by 'score'; name the one that is meant by its place, such as "
+        "rules.2"
+    )
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -80,6 +114,14 @@ def test_the_last_one_counts_when_a_value_is_set_twice():
         (
             "by_score.rules.clip_scor.min=3",
             "--set by_score.rules.clip_scor.min=3: there is no entry 'clip_scor'; did you mean 'clip_score'?",
+        ),
+        (
+            "by_score.clip_scor.min=3",
+            "--set by_score.clip_scor.min=3: there is no 'clip_scor'; did you mean 'clip_score'?",
+        ),
+        (
+            "select.clip_score.min=3",
+            "--set select.clip_score.min=3: there is no 'clip_score'; known are kind",
         ),
         ("by_score.rules.7.min=3", "--set by_score.rules.7.min=3: there is no entry '7'; known are clip_score, 1"),
         ("by_score.rules.7=3", "--set by_score.rules.7=3: '7' names nothing that can be set"),

@@ -1,8 +1,15 @@
 """Which rows a removal means."""
 
+import contextlib
+from string import ascii_letters
+
 import polars as pl
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from curation.net.failures import FetchFailure
+from curation.net.urls import web_url
 from curation.removals.hashes import Salted, url_form, url_host
 from curation.removals.matcher import Matcher
 from schemas.records import Removal
@@ -86,3 +93,77 @@ def test_the_first_removal_counts_when_several_mean_a_row():
 
 def test_no_row_is_meant_when_nothing_was_removed():
     assert Matcher([]).by_any(pl.DataFrame({"key": ["k"], "url": ["http://a.org/"]}), ["url"]).tolist() == [0]
+
+
+ODD = [
+    "http://\nexample.org/a.jpg",
+    "http:\n//example.org/a.jpg",
+    "http:/\t/example.org/a.jpg",
+    "http://exa\tmple.org/a.jpg",
+    "http://example.org\r\n/a.jpg",
+    "http://example.org\n:80/a.jpg",
+    "http://user name@example.org/a.jpg",
+    "http://us\ner:pw@example.org/a.jpg",
+    "http://example.org /a.jpg",
+    "http:// example.org/a.jpg",
+    "\u00a0\u2003http://EXAMPLE\u3002org./a.jpg\n",
+    "http://\uff45xample.org/b/../a.jpg",
+    "http://user@example.org:/a.jpg#\n",
+]
+
+
+@pytest.mark.parametrize("spelling", ODD)
+def test_the_host_that_is_asked_is_meant_when_its_url_is_oddly_spelled(spelling):
+    assert web_url(spelling).raw_host.strip() == "example.org"
+    for asked in (removal(domains=["example.org"]), removal(urls=["http://example.org/a.jpg"])):
+        assert Matcher([asked]).by_url(pl.Series(["http://a.org/", spelling])).tolist() == [0, 1]
+
+
+HOSTS = ["example.org", "img.example.org", "notexample.org", "example.org.evil.com", "a.org"]
+WHITE = st.text("\t\n\r \x0b\x0c\x1f\u00a0\u2028\u3000", max_size=2)
+ANYTHING = st.text(f"{ascii_letters}0189.:@/?#[]%\\\t\n\r -_~\u00ad\uff45\u3002\u00df", max_size=6)
+
+
+@st.composite
+def spellings(draw):
+    """A URL with white space, user, port and whatever else at places where programs read it differently."""
+    host = draw(st.sampled_from(HOSTS))
+    host = "".join(draw(st.sampled_from([letter, letter.upper(), chr(ord(letter) + 0xFEE0)])) for letter in host)
+    parts = [
+        *draw(
+            st.sampled_from([["http", ":", "/", "/"], ["HTTPS", ":", "/", "/"], ["http", ":"], ["s3", ":", "/", "/"]])
+        ),
+        draw(st.sampled_from(["", "user@", "us er:p w@", "@"])) or draw(ANYTHING),
+        *host,
+        draw(st.sampled_from(["", ".", ":80", ":", ":8080"])),
+        draw(st.sampled_from(["", "/", "?", "#", "/a.jpg"])),
+        draw(ANYTHING),
+    ]
+    for place in draw(st.lists(st.integers(0, len(parts)), max_size=3)):
+        parts.insert(place, draw(WHITE))
+    return "".join(parts)
+
+
+@settings(deadline=None)
+@given(st.lists(spellings(), min_size=1, max_size=40))
+@example(ODD)
+def test_a_url_is_meant_exactly_when_the_fetcher_would_ask_a_removed_host(urls):
+    def asks_removed_host(url):
+        try:
+            host = web_url(url).raw_host.strip()
+        except FetchFailure:
+            return 0
+        return int(host == "example.org" or host.endswith(".example.org"))
+
+    matcher = Matcher([removal(domains=["example.org"])])
+    assert matcher.by_url(pl.Series(urls)).tolist() == [asks_removed_host(url) for url in urls]
+
+
+@settings(deadline=None)
+@given(spellings())
+def test_a_url_is_meant_when_the_very_url_is_removed(url):
+    removed = Matcher([removal(urls=[url])])
+    sent = [url]
+    with contextlib.suppress(FetchFailure):
+        sent.append(str(web_url(url)))
+    assert removed.by_url(pl.Series(sent)).tolist() == [1] * len(sent)

@@ -3,11 +3,11 @@ import random
 import polars as pl
 import pytest
 
-from curation.selection.group_bounds import group_bounds
+from curation.selection.group_bounds import CAP, LAST_FIGURE, LAST_KEY, LAST_ROW, ROWS, group_bounds
 
 
 def _caps(frame, by, cap):
-    return frame.group_by(by).len("rows").with_columns(cap=pl.lit(cap))
+    return frame.group_by(by).len(ROWS).with_columns(pl.lit(cap).alias(CAP))
 
 
 def test_the_last_that_stays_is_told_when_a_group_has_more_rows_than_may_stay():
@@ -21,16 +21,14 @@ def test_the_last_that_stays_is_told_when_a_group_has_more_rows_than_may_stay():
     )
     bounds = group_bounds(frame.lazy(), ["host"], _caps(frame, ["host"], 2), "figure")
     # Of x, 9 stays and of the three fives that with the smallest key; y has no more than two.
-    assert bounds.rows(named=True) == [
-        {"host": "x", "rows": 4, "cap": 2, "last_figure": 5, "last_key": "a", "last_row": 1}
-    ]
+    assert bounds.rows(named=True) == [{"host": "x", ROWS: 4, CAP: 2, LAST_FIGURE: 5, LAST_KEY: "a", LAST_ROW: 1}]
     smallest = group_bounds(frame.lazy(), ["host"], _caps(frame, ["host"], 1), "figure", largest=False)
-    assert smallest.select("host", "last_figure", "last_key").sort("host").rows() == [("x", 5, "a"), ("y", 1, "d")]
+    assert smallest.select("host", LAST_FIGURE, LAST_KEY).sort("host").rows() == [("x", 5, "a"), ("y", 1, "d")]
 
 
 def test_there_is_no_last_row_when_nothing_of_a_group_may_stay():
     frame = pl.DataFrame({"row": [0, 1], "key": ["a", "b"], "host": ["x", "y"], "figure": [1, 2]})
-    caps = pl.DataFrame({"host": ["x", "y"], "rows": [1, 1], "cap": [0, 1]})
+    caps = pl.DataFrame({"host": ["x", "y"], ROWS: [1, 1], CAP: [0, 1]})
     assert group_bounds(frame.lazy(), ["host"], caps, "figure").rows() == [("x", 1, 0, None, None, None)]
 
 

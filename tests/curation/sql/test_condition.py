@@ -13,6 +13,7 @@ ROWS = pl.DataFrame(
         "text": ["a dog", "it's SELECT", None],
         "language": ["en", "de", None],
         "odd name": [1, 2, 3],
+        "escape": [1, 2, 3],
     }
 )
 
@@ -36,6 +37,9 @@ ROWS = pl.DataFrame(
         ("try_cast(text AS INT) IS NULL", ("text",), [True, True, True]),
         ("language IS DISTINCT FROM 'en'", ("language",), [False, True, True]),
         ("width = 1e2", ("width",), [True, False, False]),
+        ("strpos(text, '''') > 0", ("text",), [False, True, False]),
+        ("regexp_like(text, '^a dog$')", ("text",), [True, False, None]),
+        ("escape > 2", ("escape",), [False, False, True]),
         ("(width > 1) = (height > 1)", ("height", "width"), [True, True, True]),
     ],
 )
@@ -73,6 +77,9 @@ def test_condition_is_evaluated_row_by_row_when_parsed(text: str, columns: tuple
         ("text = 'open", 'has a "\'" at character 8'),
         ("text = `b`", "has a '`'"),
         ("score > 1 AS x", "AS at character 11"),
+        ("text LIKE 'a!%' ESCAPE '!'", r"ESCAPE at character 17: LIKE has no escape character here; .*strpos\("),
+        ("text NOT LIKE 'a' escape'!'", "ESCAPE at character 19"),
+        ("text LIKE 'a' ESCAPE ('!')", r"escape\(\) at character 15 is none of the functions"),
         ("score > 1 x", "is not one condition"),
         ("distinct score", "is not one condition"),
         ("*", "is no condition"),

@@ -84,6 +84,20 @@ def test_pictures_of_little_detail_are_not_compared_when_a_table_says_so(tmp_pat
     assert decide(made(("dull", path)), rows_of({"pdq": digits(1)}))["reason"].to_list() == [None]
 
 
+@pytest.mark.parametrize(
+    ("qualities", "reasons"),
+    [
+        ([None, None, 49], ["plain_pdq", None]),
+        ([None, None, 50], ["plain_pdq", "plain_pdq"]),
+        ([None, None, None], ["plain_pdq", "plain_pdq"]),
+    ],
+)
+def test_pictures_are_compared_when_a_table_does_not_know_their_quality(tmp_path, qualities, reasons):
+    path = table(tmp_path / "t.parquet", pdq=[digits(1), None, digits(*range(100))], pdq_quality=qualities)
+    verdicts = decide(made(("plain", path)), rows_of({"pdq": digits(1)}, {"pdq": digits(*range(100))}))
+    assert verdicts["reason"].to_list() == reasons
+
+
 @pytest.mark.parametrize(("degrees", "reason"), [(52, "copies_descriptor"), (54, None)])
 def test_the_cosine_decides_when_descriptors_are_compared(tmp_path, degrees, reason):
     # cos(52 degrees) = 0.616, cos(54 degrees) = 0.588.

@@ -67,6 +67,15 @@ def test_clusters_are_those_of_a_comparison_when_epsilon_is_null():
     assert decide(frame, clusters=5, epsilon=None)[column].equals(decide(frame, clusters=5, epsilon=0.02)[column])
 
 
+def test_room_is_taken_for_the_rows_alone_when_many_more_clusters_are_wanted():
+    vectors = [[*at(5 * place), *[0.0] * 1022] for place in range(12)]
+    many = decide(frame_of(vectors), clusters=10**9, epsilon=None)["semantic_cluster"]
+    assert sorted(many.to_list()) == list(range(12))
+    assert many.equals(decide(frame_of(vectors), clusters=12, epsilon=None)["semantic_cluster"])
+    sampled = decide(frame_of(vectors), clusters=3, sample_rows=10**12, epsilon=None)["semantic_cluster"]
+    assert sampled.equals(decide(frame_of(vectors), clusters=3, epsilon=None)["semantic_cluster"])
+
+
 # One cluster, the centroid at the mean direction, 7.5 degrees: 30 is farthest from it, then -10, then 0, then 10.
 # cos(10 degrees) = 0.98481, cos(20 degrees) = 0.93969.
 FAN = [at(-10), at(0), at(10), at(30)]

@@ -9,6 +9,10 @@ from pydantic import ValidationError
 from url_tables import ROWS, parquet_of, read_all, source
 
 from curation.errors import RecipeError
+from curation.internal_columns import PREFIX, internal
+from curation.plan.checks import checked_plan
+from curation.recipe.load import parse_recipe
+from stages.catalogue import CATALOGUE
 from stages.sources.url_table import UrlTableConfig
 
 
@@ -49,6 +53,18 @@ class TestCarriedColumns:
         assert table.select(list(built.carried)).to_pylist() == [
             {"source_source_width": 640, "source_key": "k", "source_width": 1, "licence": "cc"}
         ]
+
+    def test_a_name_that_steps_keep_for_themselves_is_refused_before_the_start_and_changed_where_all_go_along(
+        self, folder
+    ):
+        taken = internal("cap")
+        parquet_of(ROWS, folder / "a.parquet", **{taken: list(range(10))})
+        assert source(folder / "a.parquet", carry="all").carried == (f"source_{taken}",)
+        refused = f"carries the column {taken}, but names that begin with {PREFIX} are for columns that steps make"
+        for carry in (f"[{taken}]", f"{{{taken}: url}}"):
+            text = f"source: {{kind: url_table, path: {folder}, carry: {carry}}}\nsteps: [{{kind: text_rules}}]"
+            with pytest.raises(RecipeError, match=refused):
+                checked_plan(parse_recipe(text, "r.yaml", CATALOGUE))
 
     def test_types_are_widened_when_files_differ(self, folder, workspace):
         parquet_of(ROWS[:1], folder / "a.parquet", n=pa.array([1], pa.int32()), m=pa.nulls(1))
