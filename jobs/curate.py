@@ -71,7 +71,7 @@ def _add_recipe(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PATH=VALUE",
         dest="overrides",
-        help="another value for a setting, as select.rules.clip_score.min=0.3 or run.part_rows=1000; several times",
+        help="another value for a setting, as select.clip_score.min=0.3 or run.part_rows=1000; several times",
     )
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
