@@ -134,6 +134,7 @@ class Run:
             parts=lineage.parts,
             part_rows=settings.part_rows,
             revisit=revisits.open,
+            removals=len(removals.known),
         )
         journal = self._journal = RunJournal(self.store, self.plan, record)
         prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)

@@ -50,12 +50,6 @@ def sweep(
     A file without a commit that is older than a day belongs to nobody: a writer commits within minutes what it has
     written. Files that are named by a commit that cannot be read stay.
 
-    A run may begin while files are removed. Those of attempts have names that no other attempt uses, but shards and
-    ledgers have fixed ones, which it writes again; so each is looked at once more directly before it goes. What is left
-    of the race is the time between this look and the removal, two requests to the store: a run would have to note that
-    it goes on, gather a shard or the ledger of a part, write and commit it, all within. The next run, or `curation
-    verify`, would name that file as committed and gone, and `--repair` has it made again.
-
     Args:
         folder: Of a run.
         older_than: Since it was written.
@@ -101,6 +95,12 @@ def sweep(
 @dataclass(frozen=True)
 class _Broom:
     """Removes files, unless something has happened to them since they were found.
+
+    A run may begin while files are removed. Those of attempts have names that no other attempt uses, but shards and
+    ledgers have fixed ones, which it writes again; so each is looked at once more directly before it goes. What is left
+    of the race is the time between this look and the removal, two requests to the store: a run would have to note that
+    it goes on, gather a shard or the ledger of a part, write and commit it, all within. The next run, or `curation
+    verify`, would name that file as committed and gone, and `--repair` has it made again.
 
     Attributes:
         before: What is younger stays.
