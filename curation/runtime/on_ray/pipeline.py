@@ -19,6 +19,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from curation.engine.meters import UNITS_QUEUED, Meter, NoMeter
 from curation.errors import CurationError, first_line
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
@@ -52,6 +53,7 @@ class Pipeline:
         max_tries: Of a unit.
         room_bytes: What payloads may take up before no further unit is begun.
         grace_s: How long after a SIGTERM units on their way may take to be done.
+        meter: Is told how many units wait in front of each pool.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Pipeline:
         room_bytes: float,
         *,
         grace_s: float = 0.0,
+        meter: Meter | None = None,
     ) -> None:
         self._pools = pools
         self._staffing = staffing
@@ -70,6 +73,7 @@ class Pipeline:
         self._max_tries = max_tries
         self._room_bytes = room_bytes
         self._grace_s = grace_s
+        self._meter = meter or NoMeter()
         self._waiting: list[deque[Unit]] = [deque() for _ in pools]
         self._failed: list[Unit] = []
         self._open = 0
@@ -97,6 +101,9 @@ class Pipeline:
                 # Whoever ends this process may have ended Ray's as well.
                 if not notice.given:
                     raise
+            finally:
+                for pool in self._pools:
+                    self._meter.set(UNITS_QUEUED, 0, operator=pool.operator.name)
 
     def _lead(self, notice: Notice) -> None:
         looked = -_LOOK_S
@@ -106,12 +113,17 @@ class Pipeline:
             # What is planned comes before units are given out: workers beyond it get none.
             if time.monotonic() - looked >= _LOOK_S:
                 self._staffing.look(self._is_short)
+                self._count_queues()
                 looked = time.monotonic()
             self._give_out()
             try:
                 self._hear(self._answers.get(timeout=_LOOK_S))
             except Empty:
                 continue
+
+    def _count_queues(self) -> None:
+        for pool, waiting in zip(self._pools, self._waiting, strict=True):
+            self._meter.set(UNITS_QUEUED, len(waiting) + pool.queued, operator=pool.operator.name)
 
     def _leave_rest(self) -> None:
         """Begins no unit, and none anew."""

@@ -136,8 +136,16 @@ class RayRunner:
                 pools.append(Pool(operator, equipment, depth, self._max_tries, avoids, answers))
             self._size(pools, placed, len(units))
             staffing = Staffing(pools, self._max_tries, partial(self._fits, operators, len(units)))
-            room_bytes = _room_bytes(operators)
-            yield pools, Pipeline(pools, staffing, answers, self._max_tries, room_bytes, grace_s=self._grace_s)
+            pipeline = Pipeline(
+                pools,
+                staffing,
+                answers,
+                self._max_tries,
+                _room_bytes(operators),
+                grace_s=self._grace_s,
+                meter=self._meter,
+            )
+            yield pools, pipeline
             well = True
         finally:
             end_pools(pools, patiently=well)
