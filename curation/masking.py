@@ -86,10 +86,15 @@ _PLAIN_OPTIONS = frozenset(
 )
 """Entries of `storage_options` that say where and how, not with what right; all other texts there are masked."""
 
+_PLACE_NAME = re.compile(
+    r"(?:^|_)(?:region|profile|project|account_name|endpoint(?:_url)?)$|^aws_endpoint_url_\w+$", re.IGNORECASE
+)
+"""Names of environment variables that say where."""
+_PLACE = re.compile(r"(?:https?://)?[A-Za-z0-9.-]{1,100}(?::\d{1,5})?/?")
+
 _MIN_CHARS = {"settings": 6, "environment": 8}
 """A shorter value would be found in innocent texts everywhere."""
 _known: set[str] = set()
-_named: set[str] = set()
 
 
 @cache
@@ -103,12 +108,16 @@ def remember(values: Iterable[str]) -> None:
     _known.update(value for value in values if len(value) >= _MIN_CHARS["settings"])
 
 
-def remember_named(values: Iterable[str]) -> None:
-    """From now on these values are masked in messages of this process, whatever their variables are called.
+def remember_variables(variables: Mapping[str, str]) -> None:
+    """From now on the values of these variables are masked like those of `remember`, whatever the variables are called.
 
-    Not in settings: what is passed by name may be a region or an endpoint, which a saved recipe needs.
+    But for what says where and not with what right, such as `AWS_REGION=eu-central-1`: a path or a saved recipe may
+    hold it, and needs it. What is called a place and does not look like one, such as an endpoint with a password or a
+    path, is masked.
     """
-    _named.update(value for value in values if len(value) >= _MIN_CHARS["environment"])
+    secret = [value for name, value in variables.items() if not (_PLACE_NAME.search(name) and _PLACE.fullmatch(value))]
+    remember(secret)
+    remember(found for value in secret for found in _secrets_of(value, inside_options=False))
 
 
 def known_values() -> tuple[str, ...]:
@@ -118,7 +127,7 @@ def known_values() -> tuple[str, ...]:
 
 def mask(text: str) -> str:
     """A message with `***` in place of every secret in it."""
-    return _replaced(text, _IN_MESSAGES, _named)
+    return _replaced(text, _IN_MESSAGES)
 
 
 def masked(settings: Any) -> Any:
@@ -141,8 +150,8 @@ def remember_settings(settings: Any) -> None:
     remember(_secrets_of(settings, inside_options=False))
 
 
-def _replaced(text: str, forms: Iterable[tuple[re.Pattern[str], str]], more: Iterable[str] = ()) -> str:
-    for spelling in _spellings_of(frozenset(_known.union(_secrets_of_environment(), more))):
+def _replaced(text: str, forms: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for spelling in _spellings_of(frozenset(_known.union(_secrets_of_environment()))):
         text = text.replace(spelling, MASK)
     for pattern, replacement in forms:
         text = pattern.sub(replacement, text)

@@ -276,7 +276,7 @@ def _run_name() -> str:
 def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner, list[Listener]]:
     """The runner, and who counts what the driver hears where Prometheus can be told of it."""
     if name == "in-process":
-        return InProcessRunner(recipe.run.max_tries), []
+        return InProcessRunner(recipe.run.max_tries, grace_s=recipe.run.grace_s), []
     if where.metrics_port is not None and (where.address or os.environ.get("RAY_ADDRESS")):
         raise RecipeError("--metrics-port: a cluster that is joined has its own (ray start --metrics-export-port)")
     # Importing Ray takes a second that a wrong recipe need not wait for.
@@ -291,6 +291,7 @@ def _make_runner(name: RunnerName, recipe: Recipe, where: Where) -> tuple[Runner
         secrets=where.secrets,
         meter=meter,
         metrics_port=where.metrics_port,
+        grace_s=recipe.run.grace_s,
     )
     return runner, [MeteredEvents(meter)] if meter else []
 

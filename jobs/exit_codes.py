@@ -32,7 +32,8 @@ def exit_code_of(command: Callable[[], int]) -> int:
 
     Nothing that the process says from here on, its logs and its last traceback among it, shows a secret.
 
-    SIGTERM ends a run like Ctrl-C does: what is committed stays, what is not is left.
+    SIGTERM ends a run like Ctrl-C does: what is committed stays, what is not is left. Runners finish what is in work
+    before (`curation/runtime/notice_to_end.py`).
     """
     mask_process()
     signal.signal(signal.SIGTERM, _interrupt)

@@ -21,7 +21,7 @@ import fsspec
 
 from curation.engine.revisits import check_request
 from curation.errors import RecipeError
-from curation.masking import holds_secret, is_secret_name, mask, masked, remember_named
+from curation.masking import holds_secret, is_secret_name, mask, masked
 from curation.plan.checks import plan_from_afar
 from curation.recipe.load import parse_recipe
 from curation.recipe.yaml_document import parse_yaml
@@ -96,7 +96,6 @@ def submit_command(args: Namespace) -> int:
     kind = _KINDS[args.job]
     submission = kind.check(args.passed)
     values = secret_values(args.secrets)
-    remember_named(values.values())
     arguments = _arguments(args, submission)
     _check_no_secret(arguments, submission)
     files = _files(args)

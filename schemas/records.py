@@ -308,6 +308,8 @@ class RunRecord(Record):
         ledger: Folder of the ledger, once it is whole.
         shards: Folder of the delivery, once it is whole.
         revisit: The retry or refresh that the run carries out, None where all of them had been carried out before.
+        removals: How many removals had been carried out when the run began: later ones may have deleted what it made.
+            None in records of before they were counted.
     """
 
     version: Literal[1] = 1
@@ -322,6 +324,7 @@ class RunRecord(Record):
     ledger: str | None = None
     shards: str | None = None
     revisit: Revisit | None = None
+    removals: int | None = None
 
     @property
     def phase_commits(self) -> dict[str, str]:

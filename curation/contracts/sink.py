@@ -77,4 +77,7 @@ class Sink(ABC):
 
     @abstractmethod
     def finish(self, units: list[list[FileRecord]], store: Store) -> list[FileRecord]:
-        """Writes what describes all units together, such as a manifest. Called once, after every unit."""
+        """Writes what describes all units together, last of it the manifest. Called once, after every unit.
+
+        A delivery without `manifest.json` is taken for one that is not finished.
+        """

@@ -48,6 +48,12 @@ UNITS = Metric(
 UNITS_WAITING = Metric(
     "curation_units_waiting", "gauge", ("kind", "item"), "Units of an item that have no commit yet, those in work too."
 )
+UNITS_QUEUED = Metric(
+    "curation_units_queued",
+    "gauge",
+    ("operator",),
+    "Units that wait in front of an operator: for a worker with room, or before one that has another in hand.",
+)
 UNITS_IN_WORK = Metric("curation_units_in_work", "gauge", ("operator",), "Units that a worker has in hand: 0 or 1.")
 WORKER_SECONDS = Metric(
     "curation_worker_seconds_total",
@@ -65,6 +71,7 @@ METRICS = (
     STAGE_SECONDS,
     UNITS,
     UNITS_WAITING,
+    UNITS_QUEUED,
     UNITS_IN_WORK,
     WORKER_SECONDS,
     HANDED_OVER_BYTES,

@@ -140,6 +140,7 @@ class Run:
             parts=lineage.parts,
             part_rows=settings.part_rows,
             revisit=revisits.open,
+            removals=len(removals.known),
         )
         journal = self._journal = RunJournal(self.store, self.plan, record)
         prints = Fingerprints(self.plan, layout, revisits.known, removed.fingerprint)
@@ -352,7 +353,9 @@ class Run:
         if missing:
             # Shards and ledgers keep nothing of one unit for the next; stages may.
             threads = 1 if item.kind == "phase" else min(_LIGHT_THREADS, len(os.sched_getaffinity(0)))
-            runner = InProcessRunner(self.recipe.run.max_tries, threads) if light else self._cluster_runner()
+            settings = self.recipe.run
+            local = InProcessRunner(settings.max_tries, threads, grace_s=settings.grace_s)
+            runner = local if light else self._cluster_runner()
             runner.run([self.wrap(each) for each in operators] if self.wrap else operators, missing, on_report)
         self.listener.item_ended(time.monotonic() - begin)
         set_aside = tuple(sorted(failed))

@@ -30,6 +30,12 @@ class RunSettings(Config):
         "a task of 1 GiB on the cluster. 50 million rows take 0.9 GB.",
     )
     max_workers: Tuning[int | None] = Field(None, ge=1, description="Most workers of one stage; null: as many as fit.")
+    grace_s: Tuning[float] = Field(
+        20.0,
+        ge=0,
+        description="How long after a SIGTERM parts in work may take to be done and committed; none is begun. Leave "
+        "ten seconds of what your scheduler gives; 0: everything ends at once, as at Ctrl-C.",
+    )
     metrics: Tuning[bool] = Field(True, description="Count for Prometheus, by way of Ray's exporter.")
     trace: Tuning[str | None] = Field(
         None,

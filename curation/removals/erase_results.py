@@ -13,7 +13,7 @@ from curation.engine.ledger_operator import blanked
 from curation.engine.stage_chain import END_COLUMNS
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
 from curation.storage.column_groups import write_columns
-from curation.storage.layout import UnitsLayout, committed_units
+from curation.storage.layout import DECISION_COMMIT, UnitsLayout, committed_units
 from curation.storage.store import Store
 from curation.storage.stored_records import read_records
 from schemas.outcomes import Outcome
@@ -22,7 +22,6 @@ from schemas.records import DecisionCommit, UnitCommit
 _DECISIONS = "decisions"
 _LEDGER = "ledger"
 _SHARDS = "shards"
-_DECISION_COMMIT = "commit.json"
 
 
 @dataclass
@@ -102,11 +101,11 @@ def _delete_delivery(store: Store, fingerprint: str) -> None:
 
 
 def _decision(folder: Store) -> DecisionCommit | None:
-    return read_records(folder, [_DECISION_COMMIT], DecisionCommit).get(_DECISION_COMMIT)
+    return read_records(folder, [DECISION_COMMIT], DecisionCommit).get(DECISION_COMMIT)
 
 
 def _delete_decision(folder: Store) -> None:
-    folder.delete(_DECISION_COMMIT)
+    folder.delete(DECISION_COMMIT)
     folder.delete_folder("")
 
 
@@ -121,7 +120,7 @@ def _erase_decision(folder: Store, keys: pl.Series) -> int:
     if has_keys and _read(folder, commit.file.path, ["key"])["key"].is_in(keys.implode()).any():
         _delete_decision(folder)
         return 1
-    named = {_DECISION_COMMIT, commit.file.path, *([commit.by_unit.path] if commit.by_unit else [])}
+    named = {DECISION_COMMIT, commit.file.path, *([commit.by_unit.path] if commit.by_unit else [])}
     for name in folder.list(""):
         if name not in named:
             folder.delete(name)

@@ -10,6 +10,7 @@ from curation.contracts.exchange import Partitions
 from curation.contracts.shared import LocalLink
 from curation.engine.operator import Handover, Operator
 from curation.runtime.attempts import attempt, fatal_error
+from curation.runtime.notice_to_end import Notice, notice_to_end
 from curation.runtime.partitions import LocalPartitions
 from curation.storage.store import Store
 from schemas.records import UnitReport
@@ -23,11 +24,13 @@ class InProcessRunner:
     Args:
         max_tries: Tries of a unit before it is reported with its error.
         threads: Units at a time; more than one only for operators that keep nothing of one unit for the next.
+        grace_s: How long after a SIGTERM units in work may take to be done.
     """
 
-    def __init__(self, max_tries: int = 3, threads: int = 1) -> None:
+    def __init__(self, max_tries: int = 3, threads: int = 1, *, grace_s: float = 0.0) -> None:
         self._max_tries = max_tries
         self._threads = threads
+        self._grace_s = grace_s
 
     def run(self, operators: Sequence[Operator], units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -35,27 +38,37 @@ class InProcessRunner:
         Raises:
             CorruptionError: What a unit found.
             AccessError: A store did not let a unit in.
+            KeyboardInterrupt: SIGTERM, when the units in work are done.
         """
         for operator in operators:
             operator.connect({name: LocalLink(spec) for name, spec in operator.shared.items()})
             operator.setup()
         try:
-            for report in self._reports(operators, units):
-                if report.fatal:
-                    raise fatal_error(report)
-                on_report(report)
+            with notice_to_end(self._grace_s) as notice:
+                for report in self._reports(operators, units, notice):
+                    if report.fatal:
+                        raise fatal_error(report)
+                    on_report(report)
         finally:
             for operator in operators:
                 operator.close()
 
-    def _reports(self, operators: Sequence[Operator], units: Sequence[int]) -> Iterator[UnitReport]:
+    def _reports(self, operators: Sequence[Operator], units: Sequence[int], notice: Notice) -> Iterator[UnitReport]:
         if self._threads == 1:
-            yield from (self._tried(operators, unit) for unit in units)
+            for unit in units:
+                if notice.given:
+                    return
+                yield self._tried(operators, unit)
             return
         with ThreadPoolExecutor(self._threads) as threads:
             pending = [threads.submit(self._tried, operators, unit) for unit in units]
             try:
-                yield from (done.result() for done in pending)
+                for done in pending:
+                    if notice.given:
+                        # All at once: threads take the next one as soon as they have done one.
+                        threads.shutdown(wait=False, cancel_futures=True)
+                    if not done.cancelled():
+                        yield done.result()
             finally:
                 threads.shutdown(wait=True, cancel_futures=True)
 

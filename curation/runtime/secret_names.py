@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from curation.errors import RecipeError
-from curation.masking import remember
+from curation.masking import remember_variables
 
 TICKET = "CURATION_SECRETS_TICKET"
 """Environment variable of a submitted job: the name under which its secrets wait for it. The name is public; once the
@@ -18,7 +18,9 @@ _EARLY = ("FSSPEC_", "RAY_", "PYTHON", "LD_")
 
 
 def secret_values(names: Sequence[str]) -> dict[str, str]:
-    """The values of environment variables of this process, which are masked from now on, whatever they are called.
+    """The values of environment variables of this process. They are masked from now on, whatever they are called.
+
+    But for regions, endpoints and the like (`curation.masking.remember_variables`).
 
     Raises:
         RecipeError: One of them is not set, or cannot be given to a process that runs already.
@@ -36,5 +38,5 @@ def secret_values(names: Sequence[str]) -> dict[str, str]:
             "on the nodes"
         )
     values = {name: os.environ[name] for name in names}
-    remember(values.values())
+    remember_variables(values)
     return values

@@ -14,6 +14,7 @@ REMEMBERED = "remembered"
 POOL = "pool"
 REVISITS = "revisits"
 REMOVALS = "removals"
+DECISION_COMMIT = "commit.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class DecisionLayout:
     @property
     def commit(self) -> str:
         """Exists when the decision is made."""
-        return f"{self.folder}/commit.json"
+        return f"{self.folder}/{DECISION_COMMIT}"
 
 
 @dataclass(frozen=True, slots=True)

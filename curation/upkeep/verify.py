@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,12 @@ from curation.removals.erase_pool import was_erased_from
 from curation.storage.column_groups import read_columns
 from curation.storage.hashing import HashingReader
 from curation.storage.layout import (
+    DECISION_COMMIT,
     REMOVALS,
     REVISITS,
     RUN_RECORD,
     committed_units,
+    erased_path,
     record_numbers,
     removal_path,
     revisit_path,
@@ -34,7 +36,7 @@ from curation.storage.stored_records import read_record
 from curation.upkeep.inventory import CommitFile, Inventory, take_inventory
 from schemas.columns import COLUMNS
 from schemas.manifest import MANIFEST_PATH, DeliveryManifest
-from schemas.records import DecisionCommit, FileRecord, PartCommit, Removal, Revisit, RunRecord
+from schemas.records import DecisionCommit, FileRecord, PartCommit, Removal, Revisit, RunItem, RunRecord
 
 CheckDelivery = Callable[[Store, int], list[str]]
 """What is wrong with a finished delivery, as `path: problem`; the second argument is the number of threads."""
@@ -235,15 +237,38 @@ def _unreadable(store: Store, path: str, kind: type[Removal] | type[Revisit]) ->
 
 
 def _missing_commits(inventory: Inventory, record: RunRecord) -> Iterator[Damage]:
-    """Of the items that the latest run has left behind it, commits that are not there."""
+    """Of the items that the latest run has left behind it, commits and manifests that are not there."""
+    known = {*inventory.commits, *inventory.unreadable}
     for item in record.items if record.state == "finished" else record.items[:-1]:
-        known = [*inventory.commits, *inventory.unreadable]
-        names = [path.rpartition("/")[2] for path in known if path.startswith(f"{item.commits}/")]
-        # A removal takes back decisions and whole deliveries.
-        if item.kind == "decision" or (item.kind == "delivery" and not names and record.shards is None):
+        if _was_taken_back(inventory, record, item):
             continue
-        for unit in set(range(item.units)) - committed_units(names) - set(item.quarantined):
-            yield Damage(f"{item.commits}/{unit_name(unit)}.json", "missing")
+        for path in _commits_of(item, known):
+            if path not in known:
+                yield Damage(path, "missing")
+        manifest = f"{item.folder}/{MANIFEST_PATH}"
+        if item.kind == "delivery" and not item.quarantined and manifest not in inventory.files:
+            yield Damage(manifest, "missing")
+
+
+def _commits_of(item: RunItem, known: Collection[str]) -> Iterator[str]:
+    """Paths of the commits that an item has when it has ended."""
+    if item.kind == "decision":
+        yield f"{item.commits}/{DECISION_COMMIT}"
+        return
+    names = [path.rpartition("/")[2] for path in known if path.startswith(f"{item.commits}/")]
+    for unit in set(range(item.units)) - committed_units(names) - set(item.quarantined):
+        yield f"{item.commits}/{unit_name(unit)}.json"
+
+
+def _was_taken_back(inventory: Inventory, record: RunRecord, item: RunItem) -> bool:
+    """Whether a removal since the run explains that a decision, or a delivery, is gone: it leaves nothing of them."""
+    since = [number for number in _numbers(inventory, REMOVALS) if number > (record.removals or 0)]
+    if not since or item.kind not in ("decision", "delivery"):
+        return False
+    if any(erased_path(number) not in inventory.files for number in since):
+        # It goes on, or was broken off.
+        return True
+    return not any(path.startswith((f"{item.folder}/", f"{item.commits}/")) for path in inventory.files)
 
 
 def _gaps(inventory: Inventory, record: RunRecord) -> Iterator[Damage]:

@@ -18,8 +18,8 @@ from curation.masking import (
     mask,
     mask_process,
     masked,
-    remember_named,
     remember_settings,
+    remember_variables,
     was_masked,
 )
 from curation.recipe.load import parse_recipe
@@ -31,7 +31,6 @@ def forgotten():
     """What a test told to remember is forgotten."""
     yield
     masking._known.clear()
-    masking._named.clear()
 
 
 @pytest.mark.parametrize(
@@ -150,10 +149,46 @@ def test_a_variable_holds_a_secret_when_it_is_called_so(name):
     assert is_secret_name(name)
 
 
-def test_values_that_were_passed_by_name_are_masked_in_messages_and_stay_in_settings():
-    remember_named(["eu-central-1x", "short"])
-    assert mask("no eu-central-1x, no short") == "no ***, no short"
-    assert masked({"path": "s3://data-eu-central-1x/a"}) == {"path": "s3://data-eu-central-1x/a"}
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL", "http://10.0.0.5:9000"),
+        ("AWS_ENDPOINT_URL_S3", "https://store.example.org/"),
+        ("SHOP_ENDPOINT", "store.example.org"),
+        ("AWS_PROFILE", "production"),
+        ("GOOGLE_CLOUD_PROJECT", "pairs-2026"),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "pairs2026"),
+    ],
+)
+def test_a_variable_stays_everywhere_when_it_says_where_and_not_with_what_right(name, value):
+    remember_variables({name: value})
+    assert mask(f"no {value} today") == f"no {value} today"
+    assert masked({"path": f"s3://data-{value}/a"}) == {"path": f"s3://data-{value}/a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MY_LOGIN", "hunter22"),
+        ("STORE_ACCOUNT", "pl4nted-acc0unt"),
+        ("REGIONAL_ACCESS", "us-east-1-pl4nted"),
+        ("HOOK_ENDPOINT", "https://hooks.example.org/services/T0/B0/pl4nted"),
+        ("AWS_ENDPOINT_URL", "https://store.example.org/?sig=pl4nted"),
+        ("SHOP_REGION", "pl4nted+s3cret"),
+    ],
+)
+def test_a_variable_is_masked_everywhere_when_it_may_be_a_secret_whatever_it_is_called(name, value):
+    remember_variables({name: value})
+    assert mask(f"no {value} today") == "no *** today"
+    assert masked({"path": f"s3://data/{value}/a"}) == {"path": "s3://data/***/a"}
+
+
+def test_the_password_is_masked_alone_when_a_variable_is_an_endpoint_with_one():
+    remember_variables({"AWS_ENDPOINT_URL": "http://me:pl4nted-w0rd@10.0.0.5:9000"})
+    assert mask("http://me:pl4nted-w0rd@10.0.0.5:9000 refuses pl4nted-w0rd") == "*** refuses ***"
+    assert masked({"x": "pl4nted-w0rd"}) == {"x": "***"}
 
 
 @pytest.mark.parametrize("piece", ["://", "://a:a", "-eyJ", "secret ", "?a_", "basic ", "-----BEGIN A ", "x-"])

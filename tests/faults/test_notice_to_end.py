@@ -8,31 +8,76 @@ from deadly_steps import Plot
 from fault_runs import assert_same_end, commits_of, ended, record_of, wait_until
 
 GRACE_S = 30
-PART_ROWS = 16
+ROWS, PART_ROWS = 400, 16
+PARTS = ROWS // PART_ROWS
 DRAWN = "pool/draw-develop_on_gpu-*/commits-*/*.json"
+MANY = f"source.rows={ROWS}"
 
 
-@pytest.mark.parametrize("on_ray", [False, True], ids=["in-process", "on Ray"])
-def test_what_is_done_stays_committed_and_the_rest_is_left_when_the_driver_is_told_to_end(
-    on_ray, toys, undisturbed_toys, request, tmp_path
+@pytest.fixture(scope="module")
+def undisturbed_many(toys, tmp_path_factory):
+    """The folder of a run of more toys that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed-many")
+    assert toys.run(folder / "out", MANY, plot=Plot(folder / "plot")) == 0
+    return folder / "out"
+
+
+@pytest.fixture(params=[False, True], ids=["in-process", "on Ray"])
+def address(request):
+    """Of the cluster that a run works on; None: it works in its own process."""
+    return request.getfixturevalue("cluster").address if request.param else None
+
+
+def parts_of(plot, name):
+    """The parts that a step has begun with."""
+    return {row // PART_ROWS for row in plot.work(name)}
+
+
+def assert_interrupted(out, code, messages):
+    assert code == 130, messages
+    assert "the same command goes on from there" in messages
+    assert record_of(out).state == "interrupted"
+
+
+def assert_goes_on(toys, out, undisturbed, plot):
+    """The rest is done, nothing of what is committed again, and all comes to the same end."""
+    committed = commits_of(out, DRAWN)
+    assert toys.run(out, MANY, plot=plot) == 0
+    assert parts_of(plot, "draw") == set(range(PARTS)) - committed
+    assert_same_end(out, undisturbed)
+
+
+def test_what_is_in_work_is_committed_and_the_rest_left_when_the_driver_is_told_to_end(
+    address, toys, undisturbed_many, tmp_path
 ):
-    address = request.getfixturevalue("cluster").address if on_ray else None
-    out = tmp_path / "out"
-    plot = Plot(tmp_path / "plot")
-    driver = toys.start(out, "develop_on_gpu.pause_s=1.0", plot=plot, address=address)
+    out, plot = tmp_path / "out", Plot(tmp_path / "plot")
+    driver = toys.start(out, MANY, "develop_on_gpu.pause_s=0.5", plot=plot, address=address)
     wait_until(lambda: len(commits_of(out, DRAWN)) >= 3, driver)
     driver.send_signal(signal.SIGTERM)
     told = time.monotonic()
     code, messages = ended(driver)
     assert time.monotonic() - told < GRACE_S
-    assert code == 130, messages
-    assert "the same command goes on from there" in messages
-    assert record_of(out).state == "interrupted"
+    assert_interrupted(out, code, messages)
     committed = commits_of(out, DRAWN)
-    assert len(committed) < 7
+    assert committed == parts_of(plot, "draw")
+    assert plot.repeated("draw") == set()
+    assert 3 <= len(committed) < PARTS
+    assert_goes_on(toys, out, undisturbed_many, Plot(tmp_path / "rest"))
 
-    rest = Plot(tmp_path / "rest")
-    assert toys.run(out, plot=rest) == 0
-    assert_same_end(out, undisturbed_toys)
-    done = {row // PART_ROWS for row in rest.work("draw")}
-    assert done.isdisjoint(committed)
+
+@pytest.mark.parametrize("how", ["told again", "the time is over", "no time at all"])
+def test_what_is_in_work_is_left_as_well_when_there_is_no_time_for_it(address, how, toys, undisturbed_many, tmp_path):
+    out, plot = tmp_path / "out", Plot(tmp_path / "plot")
+    grace_s = {"told again": 500, "the time is over": 2, "no time at all": 0}[how]
+    settings = (MANY, "develop_on_gpu.pause_s=500", f"run.grace_s={grace_s}")
+    driver = toys.start(out, *settings, plot=plot, address=address)
+    wait_until(lambda: parts_of(plot, "develop_on_gpu"), driver)
+    driver.send_signal(signal.SIGTERM)
+    if how == "told again":
+        time.sleep(2)
+        assert driver.poll() is None
+        driver.send_signal(signal.SIGTERM)
+    code, messages = ended(driver, timeout=100)
+    assert_interrupted(out, code, messages)
+    assert commits_of(out, DRAWN) == set()
+    assert_goes_on(toys, out, undisturbed_many, Plot(tmp_path / "rest"))

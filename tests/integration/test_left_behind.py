@@ -1,7 +1,7 @@
 """What a run leaves behind of the secrets that it was given. The same on Ray: tests/faults/test_ray_of_a_run.py."""
 
 import pytest
-from planted_secrets import SECRETS, leaks
+from planted_secrets import REGION, SECRETS, leaks
 from watched_runs import finished_run
 
 
@@ -19,6 +19,7 @@ def test_no_secret_is_left_behind_when_everything_is_searched(run):
     run.assert_no_secret_is_left()
     resolved = (run.out / "recipe.yaml").read_text()
     assert "http://***@127.0.0.1" in resolved
+    assert f"?who=***&at={REGION}&" in resolved
     assert resolved.count("'***'") == 3
     assert "X-Amz-Signature=***" in run.said
 

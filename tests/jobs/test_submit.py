@@ -154,6 +154,26 @@ def test_argument_is_refused_when_the_cluster_would_show_a_secret_in_it(recipe, 
     assert said.startswith("an argument holds a secret, which the cluster would show with the job")
 
 
+@pytest.fixture
+def _nothing_known(monkeypatch):
+    monkeypatch.setattr("curation.masking._known", set())
+
+
+@pytest.mark.usefixtures("_nothing_known")
+def test_argument_is_refused_when_it_holds_what_is_passed_by_a_name_that_tells_nothing(recipe, capsys, monkeypatch):
+    monkeypatch.setenv("MY_LOGIN", "hunter22")
+    said = refusal(capsys, recipe, "--out", "s3://corp-hunter22/run", "--secret", "MY_LOGIN")
+    assert said.startswith("an argument holds a secret, which the cluster would show with the job")
+
+
+@pytest.mark.usefixtures("_nothing_known")
+def test_argument_is_accepted_when_it_holds_a_region_that_is_passed_by_name(recipe, capsys, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    said = refusal(capsys, recipe, "--out", "s3://corp-us-east-1/run", "--secret", "AWS_REGION")
+    assert NOBODY in said
+    assert "holds a secret" not in said
+
+
 def test_secret_in_the_recipe_is_told_when_it_would_travel(recipe, capsys):
     text = Path(recipe).read_text(encoding="utf-8")
     Path(recipe).write_text(text.replace("source:\n", "source:\n  storage_options: {secret: hush-hush}\n", 1))

@@ -13,13 +13,21 @@ import pyarrow.parquet as pq
 
 PASSWORD, SIGNATURE, BEARER = "pl4nted-passw0rd", "pl4nted-s1gnature", "pl4nted-b3arer-t0ken"
 OPTION, VARIABLE, ACCESS_KEY = "pl4nted-0ption-secret", "pl4nted-v4riable", "pl4nted/AWS+secret/k3y"
-SECRETS = (PASSWORD, SIGNATURE, BEARER, OPTION, VARIABLE, ACCESS_KEY)
-ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": ACCESS_KEY, "AWS_ACCESS_KEY_ID": "pl4nted-key-id", "SHOP_DB_PASSWORD": VARIABLE}
+LOGIN, REGION = "pl4nted-l0gin", "eu-planted-1"
+SECRETS = (PASSWORD, SIGNATURE, BEARER, OPTION, VARIABLE, ACCESS_KEY, LOGIN)
+BY_NAME = {"SHOP_LOGIN": LOGIN, "AWS_REGION": REGION}
+"""What is passed with `--secret`: a secret that is not called so, and what is none."""
+ENVIRONMENT = {
+    "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+    "AWS_ACCESS_KEY_ID": "pl4nted-key-id",
+    "SHOP_DB_PASSWORD": VARIABLE,
+    **BY_NAME,
+}
 
 RECIPE = """
 source:
   kind: url_table
-  path: http://reader:PASSWORD@127.0.0.1:PORT/pairs.parquet?X-Amz-Signature=SIGNATURE
+  path: http://reader:PASSWORD@127.0.0.1:PORT/pairs.parquet?who=LOGIN&at=REGION&X-Amz-Signature=SIGNATURE
   format: parquet
   storage_options: {client_kwargs: {headers: {X-Api: OPTION, X-More: Bearer BEARER}}}
 steps:
@@ -78,7 +86,7 @@ class SecretiveServer:
 
 def recipe_text(port: int) -> str:
     text = RECIPE.replace("PORT", str(port))
-    for name in ("PASSWORD", "SIGNATURE", "BEARER", "OPTION"):
+    for name in ("PASSWORD", "SIGNATURE", "BEARER", "OPTION", "LOGIN", "REGION"):
         text = text.replace(name, globals()[name])
     return text
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ray._private.utils  # noqa: F401 - brings psutil with it
-from planted_secrets import ENVIRONMENT, SECRETS, SecretiveServer, leaks, recipe_text
+from planted_secrets import BY_NAME, ENVIRONMENT, REGION, SECRETS, SecretiveServer, leaks, recipe_text
 
 import psutil  # isort: skip
 
@@ -45,6 +45,7 @@ class FinishedRun:
         # Its workers would be nicer than what else this machine does, and wait for it.
         environment["RAY_worker_niceness"] = "0"
         command = [sys.executable, "-m", "jobs.curate", "recipe.yaml", "--out", str(self.out), *arguments]
+        command += [word for name in BY_NAME for word in ("--secret", name)]
         with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
             process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout, stderr=stderr)
             self.sockets = set()
@@ -79,6 +80,7 @@ class FinishedRun:
         assert self.server.refused
         assert errors
         assert all("http://***@127.0.0.1" in error and "X-Amz-Signature=***" in error for error in errors)
+        assert all(f"?who=***&at={REGION}&" in error for error in errors)
 
     def assert_no_secret_is_left(self):
         """None in the folders of the run and of its Ray, and none in what it said."""

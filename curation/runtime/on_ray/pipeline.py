@@ -14,14 +14,17 @@ from ray.exceptions import (
     OutOfDiskError,
     OutOfMemoryError,
     RayActorError,
+    RayError,
     RayTaskError,
     WorkerCrashedError,
 )
 
+from curation.engine.meters import UNITS_QUEUED, Meter, NoMeter
 from curation.errors import CurationError, first_line
 from curation.masking import mask
 from curation.plan.queue_depth import most_between
 from curation.runtime.attempts import fatal_error
+from curation.runtime.notice_to_end import Notice, notice_to_end
 from curation.runtime.on_ray.pool import Answer, Pool, Unit
 from curation.runtime.on_ray.staffing import Staffing
 from curation.runtime.on_ray.worker import Note
@@ -49,6 +52,8 @@ class Pipeline:
         answers: Where the pools put what their workers say.
         max_tries: Of a unit.
         room_bytes: What payloads may take up before no further unit is begun.
+        grace_s: How long after a SIGTERM units on their way may take to be done.
+        meter: Is told how many units wait in front of each pool.
     """
 
     def __init__(
@@ -58,12 +63,17 @@ class Pipeline:
         answers: SimpleQueue[Answer],
         max_tries: int,
         room_bytes: float,
+        *,
+        grace_s: float = 0.0,
+        meter: Meter | None = None,
     ) -> None:
         self._pools = pools
         self._staffing = staffing
         self._answers = answers
         self._max_tries = max_tries
         self._room_bytes = room_bytes
+        self._grace_s = grace_s
+        self._meter = meter or NoMeter()
         self._waiting: list[deque[Unit]] = [deque() for _ in pools]
         self._failed: list[Unit] = []
         self._open = 0
@@ -79,21 +89,47 @@ class Pipeline:
             AccessError: A store does not let a worker in.
             CurationError: Workers cannot be set up, or die again and again.
             RayError: Ray is at its end.
+            KeyboardInterrupt: SIGTERM, when the units on their way are done.
         """
         self._on_report = on_report
         self._waiting[0].extend(Unit(number) for number in units)
         self._open = len(units)
+        with notice_to_end(self._grace_s) as notice:
+            try:
+                self._lead(notice)
+            except RayError:
+                # Whoever ends this process may have ended Ray's as well.
+                if not notice.given:
+                    raise
+            finally:
+                for pool in self._pools:
+                    self._meter.set(UNITS_QUEUED, 0, operator=pool.operator.name)
+
+    def _lead(self, notice: Notice) -> None:
         looked = -_LOOK_S
         while self._open:
+            if notice.given:
+                self._leave_rest()
             # What is planned comes before units are given out: workers beyond it get none.
             if time.monotonic() - looked >= _LOOK_S:
                 self._staffing.look(self._is_short)
+                self._count_queues()
                 looked = time.monotonic()
             self._give_out()
             try:
                 self._hear(self._answers.get(timeout=_LOOK_S))
             except Empty:
                 continue
+
+    def _count_queues(self) -> None:
+        for pool, waiting in zip(self._pools, self._waiting, strict=True):
+            self._meter.set(UNITS_QUEUED, len(waiting) + pool.queued, operator=pool.operator.name)
+
+    def _leave_rest(self) -> None:
+        """Begins no unit, and none anew."""
+        self._open -= len(self._waiting[0]) + len(self._failed)
+        self._waiting[0].clear()
+        self._failed.clear()
 
     def _give_out(self) -> None:
         """Puts what waits before workers; the last pool first, which makes room for those before it."""

@@ -138,6 +138,11 @@ class Pool:
         """Workers that units can be planned for: those that only wait for room beyond the plan are none."""
         return max(1, self.ready, min(self.planned, len(self.hands)))
 
+    @property
+    def queued(self) -> int:
+        """Units that lie before its workers and that none has in hand."""
+        return sum(len(hand.units) - 1 for hand in (*self.hands, *self._leaving) if hand.units)
+
     def start(self) -> None:
         """Starts a worker; it waits for room on the cluster as long as there is none."""
         needs = self.operator.resources

@@ -51,6 +51,7 @@ class RayRunner:
         secrets: Names of variables of this process's environment that workers on all nodes are to have, too.
         meter: Counts what workers do.
         metrics_port: Where a Ray of its own offers its figures to Prometheus; None: where it likes.
+        grace_s: How long after a SIGTERM units on their way may take to be done.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class RayRunner:
         secrets: Sequence[str] = (),
         meter: Meter | None = None,
         metrics_port: int | None = None,
+        grace_s: float = 0.0,
     ) -> None:
         self._max_tries = max_tries
         self._max_workers = max_workers
@@ -69,6 +71,7 @@ class RayRunner:
         self._secrets = secrets
         self._meter = meter or NoMeter()
         self._metrics_port = metrics_port
+        self._grace_s = grace_s
         self._lender: Lender | None = None
         self._started = False
 
@@ -85,6 +88,7 @@ class RayRunner:
             CorruptionError: What a unit found.
             AccessError: A store does not let a worker in.
             CurationError: Workers cannot be set up, or Ray is at its end.
+            KeyboardInterrupt: SIGTERM, when the units on their way are done.
         """
         try:
             self._run(operators, units, on_report)
@@ -132,7 +136,16 @@ class RayRunner:
                 pools.append(Pool(operator, equipment, depth, self._max_tries, avoids, answers))
             self._size(pools, placed, len(units))
             staffing = Staffing(pools, self._max_tries, partial(self._fits, operators, len(units)))
-            yield pools, Pipeline(pools, staffing, answers, self._max_tries, _room_bytes(operators))
+            pipeline = Pipeline(
+                pools,
+                staffing,
+                answers,
+                self._max_tries,
+                _room_bytes(operators),
+                grace_s=self._grace_s,
+                meter=self._meter,
+            )
+            yield pools, pipeline
             well = True
         finally:
             end_pools(pools, patiently=well)

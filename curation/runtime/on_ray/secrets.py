@@ -17,7 +17,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from curation.errors import RecipeError
-from curation.masking import remember_named
+from curation.masking import remember_variables
 from curation.runtime.secret_names import TICKET, secret_values
 
 _PREFIX = b"curation secrets\n"
@@ -55,7 +55,7 @@ def redeem_ticket() -> None:
 
 
 def _take(values: Mapping[str, str]) -> None:
-    remember_named(values.values())
+    remember_variables(values)
     os.environ.update(values)
 
 
@@ -77,7 +77,6 @@ def lend(names: Sequence[str]) -> Lender:
         RecipeError: See `secret_values`.
     """
     values = secret_values(names)
-    remember_named(values.values())
     # Beside the driver: a node that goes must not take along what the workers of all others still need.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = _LenderActor.options(scheduling_strategy=here).remote()  # type: ignore[attr-defined]

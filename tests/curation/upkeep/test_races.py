@@ -10,6 +10,7 @@ from picture_recipes import record_in, results_in
 from curation.errors import CorruptionError, RecipeError
 from curation.storage.store import Store
 from curation.upkeep import copies
+from curation.upkeep import sweep as sweep_module
 from curation.upkeep.copies import copy_run
 from curation.upkeep.repair import drop_damaged
 from curation.upkeep.sweep import sweep
@@ -154,6 +155,96 @@ def test_fresh_data_stays_when_a_run_is_going_on(run):
     path.write_bytes(b"x")
     sweep(str(run), timedelta(0))
     assert path.exists()
+
+
+class Resumed:
+    """A run that died with a shard and a part of the ledger written and not committed, and goes on during a sweep."""
+
+    FILES = ("shards/*/000001.tar", "shards/*/000001.parquet", "ledger/*/part-00000001.parquet")
+    COMMITS = ("shards/commits-*/00000001.json", "ledger/commits-*/00000001.json")
+
+    def __init__(self, run):
+        self.run = run
+        self.content = {path: path.read_bytes() for name in self.FILES for path in run.glob(name)}
+        self.commits = {path: path.read_bytes() for name in self.COMMITS for path in run.glob(name)}
+        for path in [*self.commits, *run.glob("shards/*/manifest.json")]:
+            path.unlink()
+        self.note("interrupted")
+        for path in run.rglob("*"):
+            os.utime(path, (time.time() - 10 * 86400,) * 2)
+
+    def note(self, state):
+        ended = {"ledger": None, "shards": None, "state": state}
+        (self.run / "run.json").write_bytes(record_in(self.run).model_copy(update=ended).to_bytes())
+
+    def note_beginning(self):
+        self.note("running")
+
+    def write(self):
+        for path, content in self.content.items():
+            path.write_bytes(content)
+
+    def commit(self):
+        for path, content in self.commits.items():
+            path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("steps", "idle"),
+    [
+        (["note_beginning"], False),
+        (["write"], False),
+        (["commit"], False),
+        (["note_beginning", "write", "commit"], False),
+        (["write", "commit"], True),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_files_of_fixed_names_stay_when_a_run_goes_on_after_they_were_found(run, monkeypatch, steps, idle):
+    resumed = Resumed(run)
+    dead = next(run.glob("pool/*/data")) / "00000000-dead.parquet"
+    dead.write_bytes(b"x")
+    os.utime(dead, (0, 0))
+    unfinished = sweep_module.Store.unfinished_uploads
+
+    def going_on(self):
+        for step in steps:
+            getattr(resumed, step)()
+        return unfinished(self)
+
+    # Between the looks at everything and the first removal.
+    monkeypatch.setattr(sweep_module.Store, "unfinished_uploads", going_on)
+    swept = sweep(str(run), idle=idle)
+    assert [path for path in resumed.content if not path.exists()] == []
+    assert [path for path, _ in swept.files] == [dead.relative_to(run).as_posix()]
+    assert not dead.exists()
+    assert {run / path for path in [*swept.young, *swept.held]} == set(resumed.content)
+
+
+def test_files_of_fixed_names_go_when_the_run_that_left_them_stays_dead(run):
+    resumed = Resumed(run)
+    resumed.note("running")
+    os.utime(run / "run.json", (0, 0))
+    assert sweep(str(run)).files == ()
+    swept = sweep(str(run), idle=True)
+    assert {run / path for path, _ in swept.files} == set(resumed.content)
+    assert [path for path in resumed.content if path.exists()] == []
+
+
+def test_files_of_a_run_stay_when_another_one_begins_after_that_was_said_to_have_ended(run, monkeypatch):
+    resumed = Resumed(run)
+    resumed.note("running")
+    now = sweep_module.Store.now
+
+    def going_on(self):
+        begun = record_in(run).model_copy(update={"items": ()})
+        (run / "run.json").write_bytes(begun.to_bytes())
+        return now(self)
+
+    monkeypatch.setattr(sweep_module.Store, "now", going_on)
+    swept = sweep(str(run), idle=True)
+    assert {run / path for path in swept.held} == set(resumed.content)
+    assert [path for path in resumed.content if not path.exists()] == []
 
 
 def test_a_folder_is_refused_when_it_leads_out_of_the_store(tmp_path):

@@ -51,6 +51,28 @@ def test_it_and_nothing_else_is_made_again_when_something_was_damaged(finished, 
     assert verify_run(str(run), verify_shards).damages == ()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "made_again"),
+    [
+        ("decisions/dedup*/commit.json", {"deduplicate": {0}}),
+        ("decisions/write_shards*/commit.json", {"write_shards": {0}}),
+        ("shards/[!c]*/manifest.json", {}),
+    ],
+)
+def test_it_and_nothing_else_is_made_again_when_it_was_lost(finished, run, again, pattern, made_again):
+    (lost,) = run.glob(pattern)
+    lost.unlink()
+    repair = repaired(run)
+    assert repair.beyond == []
+    assert [path for path in repair.dropped if not path.endswith("/sizes.json")] == []
+    assert lost.relative_to(run).as_posix() in [d.path for d in verify_run(str(run), verify_shards).damages]
+    assert again(run) == 0
+    assert measured_in(run) == made_again
+    assert commits_in(run) == commits_in(finished[1])
+    assert results_in(run) == results_in(finished[1])
+    assert verify_run(str(run), verify_shards).damages == ()
+
+
 def test_the_results_are_not_called_whole_when_a_part_of_them_was_dropped(run):
     damage(run, "shards/[!c]*/*.tar")
     damage(run, "ledger/[!c]*/*")

@@ -109,6 +109,23 @@ def test_young_files_stay_in_an_object_store_when_the_clock_of_this_machine_is_a
         server.close()
 
 
+def test_what_dead_writers_left_goes_from_an_object_store_when_it_is_old(run, monkeypatch):
+    server = S3Server()
+    try:
+        use_server(server, monkeypatch)
+        there = Store(f"s3://{BUCKET}/swept")
+        copy_run(str(run), there.url)
+        before = {file.path for file in there.files_below()}
+        for name in LEFT:
+            there.write_bytes(name, b"left")
+        done = sweep(there.url, now=there.now() + timedelta(days=2))
+        assert {path for path, _ in done.files} == LEFT
+        assert (done.young, done.held) == ((), ())
+        assert {file.path for file in there.files_below()} == before
+    finally:
+        server.close()
+
+
 def test_what_the_run_may_use_stays_when_one_is_going_on(run):
     (run / "run.json").write_bytes(record_in(run).model_copy(update={"state": "running"}).to_bytes())
     leave(run, LEFT, 2 * DAY_S)

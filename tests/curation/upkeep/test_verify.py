@@ -2,13 +2,17 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
+from curation.ledger.open_run import open_ledger
 from curation.storage.hashing import HashingReader
 from curation.upkeep.verify import verify_run
+from jobs.cli import main
 from stages.deliver.validate import verify_shards
 
 
@@ -85,6 +89,47 @@ def test_the_commit_is_named_when_it_is_gone(run):
     path = one(run, "pool/fetch*/commits-*/*")
     path.unlink()
     assert damages_in(run) == {path.relative_to(run).as_posix(): "missing"}
+
+
+@pytest.mark.parametrize(
+    "pattern", ["decisions/dedup*/commit.json", "decisions/write_shards*/commit.json", "shards/[!c]*/manifest.json"]
+)
+def test_it_is_named_when_a_finished_run_has_lost_a_decision_or_its_manifest(run, pattern):
+    (path,) = run.glob(pattern)
+    path.unlink()
+    assert damages_in(run) == {path.relative_to(run).as_posix(): "missing"}
+
+
+def remove_a_row(run, tmp_path):
+    """Takes a row down; the folders of decisions that this deletes."""
+    before = set(run.glob("decisions/*"))
+    kept = open_ledger(str(run)).filter(pl.col("outcome") == "kept").collect()
+    (tmp_path / "keys.txt").write_text(kept["key"][0] + "\n")
+    assert main(["remove", str(run), "--keys", str(tmp_path / "keys.txt"), "--no-run"]) == 0
+    return before - set(run.glob("decisions/*"))
+
+
+def test_nothing_is_missing_when_a_removal_has_taken_it_back(run, tmp_path):
+    assert len(remove_a_row(run, tmp_path)) == 2
+    assert damages_in(run) == {}
+
+
+def test_a_decision_is_missing_when_a_removal_would_have_taken_all_of_it(run, tmp_path):
+    (commit,) = run.glob("decisions/dedup*/commit.json")
+    left = commit.with_name("verdicts-left.parquet")
+    remove_a_row(run, tmp_path)
+    left.parent.mkdir()
+    left.write_bytes(b"left")
+    assert damages_in(run) == {commit.relative_to(run).as_posix(): "missing"}
+
+
+def test_a_decision_is_missing_when_the_run_that_made_it_came_after_every_removal(run, tmp_path, again):
+    gone = remove_a_row(run, tmp_path)
+    assert again(run) == 0
+    assert damages_in(run) == {}
+    (folder,) = (path for path in run.glob("decisions/dedup*") if path not in gone)
+    shutil.rmtree(folder)
+    assert damages_in(run) == {f"{folder.relative_to(run).as_posix()}/commit.json": "missing"}
 
 
 def test_a_ledger_is_wrong_when_it_holds_other_rows_than_its_commit_says(run):

@@ -227,12 +227,26 @@ def made(folder):
     return len(list(folder.glob("made-*")))
 
 
+class KeepsQueues:
+    """A meter that keeps how many units wait in front of each operator."""
+
+    def __init__(self):
+        self.queued = {}
+
+    def add(self, metric, amount, **labels):
+        pass
+
+    def set(self, metric, value, **labels):
+        if metric.name == "curation_units_queued":
+            self.queued[labels["operator"]] = value
+
+
 def test_no_more_is_begun_than_the_plan_tells_when_the_next_operator_does_not_come_on(tmp_path, ray_address):
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    reports = []
+    reports, meter = [], KeepsQueues()
     # All processors are taken: workers beyond the plan may be asked for, and wait.
     run = threading.Thread(
-        target=RayRunner(address=ray_address).run,
+        target=RayRunner(address=ray_address, meter=meter).run,
         args=([HandsOver(tmp_path), WaitsForLeave(tmp_path)], range(36), reports.append),
     )
     run.start()
@@ -241,8 +255,11 @@ def test_no_more_is_begun_than_the_plan_tells_when_the_next_operator_does_not_co
         time.sleep(0.1)
     time.sleep(5)
     assert made(tmp_path) == 5
+    # Of the five that are made one is in hand.
+    assert meter.queued == {"hands_over": 31, "waits_for_leave": 4}
     (tmp_path / "leave").touch()
     run.join(timeout=60)
+    assert meter.queued == {"hands_over": 0, "waits_for_leave": 0}
     assert sorted((report.unit, report.kept) for report in reports) == [(unit, unit) for unit in range(36)]
 
 
