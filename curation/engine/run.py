@@ -126,11 +126,7 @@ class Run:
         lineage = Lineage(self.store, source, index, settings.part_rows, removed=removed)
         layout = layout_of(source, index, settings.part_rows)
         revisits = self._revisits(layout)
-        if (latest := latest_run(self.store)) is not None:
-            # It was killed, or goes on at this moment.
-            self._from_the_end = latest.state == "running"
-            self._latest = latest.phase_commits
-        self._costs = measured_costs(self.store)
+        self._learn_of_earlier_runs()
         self.store.write_bytes(RECIPE, self._recipe_text())
         record = RunRecord(
             recipe=self.recipe.name,
@@ -159,6 +155,13 @@ class Run:
             self.store.delete_folder(SOURCE_WORKSPACE)
         journal.save("finished", ledger=ledger, shards=shards)
         return RunResult(index.rows, ledger, shards, tuple(journal.quarantined), record.revisit, self._revisited)
+
+    def _learn_of_earlier_runs(self) -> None:
+        if (latest := latest_run(self.store)) is not None:
+            # It was killed, or goes on at this moment.
+            self._from_the_end = latest.state == "running"
+            self._latest = latest.phase_commits
+        self._costs = measured_costs(self.store)
 
     def _delivered(self, lineage: Lineage, prints: Fingerprints) -> tuple[Lineage, str, str | None]:
         """The lineage, the fingerprint of what was decided and delivered, and the folder of shards."""
