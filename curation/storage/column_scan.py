@@ -73,7 +73,7 @@ def scan_columns(
         names = schema.names if wanted is None else wanted
         asked = pa.schema([schema.field(name) for name in dict.fromkeys([*names, *(["row"] if rows else [])])])
         for table in _gathered(_tables(store, files, asked, rows, may_lack), _batch_rows(asked)):
-            frame = pl.DataFrame(pl.from_arrow(table, rechunk=False))
+            frame = pl.DataFrame(pl.from_arrow(table))
             frame = frame if rows is None else frame.filter(pl.col("row").is_between(rows.start, rows.stop, "left"))
             if n_rows is not None:
                 # Polars counts rows before it judges them.
@@ -113,6 +113,9 @@ def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:
+        if not table.num_rows:
+            # Some expressions of polars panic over a chunk of no rows among others.
+            continue
         waiting.append(table)
         count += table.num_rows
         if count >= batch_rows:
