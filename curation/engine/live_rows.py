@@ -61,7 +61,13 @@ def _vectors_frame(lineage: Lineage, names: Sequence[str]) -> pl.LazyFrame:
         for number, columns in _sources(lineage, names).items()
         if (held := [name for name in columns if name in names])
     ]
-    return reduce(partial(pl.LazyFrame.join, on="row"), frames)
+    joined = reduce(partial(pl.LazyFrame.join, on="row"), frames)
+    # Polars pickles conditions that it hands to a source in Python: those on vectors hold the rows of all.
+    return joined.map_batches(_unchanged, projection_pushdown=True, streamable=True, validate_output_schema=False)
+
+
+def _unchanged(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
 
 
 def slices_of_parts(lineage: Lineage) -> Iterator[range]:

@@ -79,19 +79,14 @@ def scan_columns(
                 # Polars counts rows before it judges them.
                 frame = frame.head(n_rows)
                 n_rows -= len(frame)
-            yield (frame if predicate is None else frame.filter(predicate)).select(names)
+            chosen = (frame if predicate is None else frame.filter(predicate)).select(names)
+            # Some expressions of polars panic where they are given no rows.
+            if len(chosen):
+                yield chosen
             if n_rows == 0:
                 return
 
-    frame = register_io_source(batches, schema=expected, is_pure=False)
-    # Polars would pickle every condition to hand it over, those that hold whole arrays as well.
-    return frame.map_batches(
-        _unchanged, predicate_pushdown=False, projection_pushdown=True, streamable=True, validate_output_schema=False
-    )
-
-
-def _unchanged(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame
+    return register_io_source(batches, schema=expected, is_pure=False)
 
 
 def read_schema(store: Store, path: str) -> pa.Schema:
@@ -114,7 +109,7 @@ def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]
     count = 0
     for table in tables:
         if not table.num_rows:
-            # Some expressions of polars panic over a chunk of no rows among others.
+            # Some expressions of polars panic over a chunk of no rows.
             continue
         waiting.append(table)
         count += table.num_rows

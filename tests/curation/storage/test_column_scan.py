@@ -1,7 +1,5 @@
 """Scans that check what they read, against the same columns read at once."""
 
-import threading
-
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,16 +49,10 @@ def test_all_rows_come_in_order_when_files_are_small_large_or_empty(store):
     )
 
 
-def test_conditions_may_hold_what_cannot_be_pickled_when_a_scan_is_filtered(store):
-    lock = threading.Lock()
-    frame = scanned(store, table(0, 9))
-
-    def is_odd(rows):
-        with lock:
-            return rows % 2 == 1
-
-    odd = pl.col("row").map_batches(is_odd, pl.Boolean, is_elementwise=True)
-    assert frame.filter(odd).collect()["row"].to_list() == [1, 3, 5, 7]
+def test_no_empty_frame_is_handed_on_when_a_condition_leaves_nothing_of_some_files(store):
+    frame = scanned(store, table(0, 21)).filter(pl.col("row") > 12)
+    named = frame.select(pl.format("rule.{}", pl.when(pl.col("row") == 20).then(pl.lit("last"))))
+    assert named.collect(engine="streaming").to_series().to_list() == [None] * 7 + ["rule.last"]
 
 
 def test_rows_of_a_range_come_alone_when_one_is_given(store):
