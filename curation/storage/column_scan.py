@@ -62,7 +62,7 @@ def scan_columns(
     Args:
         schema: Names and types that the files have to have.
         rows: Only these, by the column `row`; row groups without any are not read.
-        may_lack: Columns that a file does not have are null, and not an error.
+        may_lack: Columns that a file does not have are null, and not an error; those that it has beside them are one.
     """
     expected = pl.Schema(pl.DataFrame(pl.from_arrow(schema.empty_table())).schema)
 
@@ -72,7 +72,9 @@ def scan_columns(
         del batch_size
         names = schema.names if wanted is None else wanted
         asked = pa.schema([schema.field(name) for name in dict.fromkeys([*names, *(["row"] if rows else [])])])
-        for table in _gathered(_tables(store, files, asked, rows, may_lack), _batch_rows(asked)):
+        for table in _gathered(
+            _tables(store, files, asked, rows, schema.names if may_lack else None), _batch_rows(asked)
+        ):
             frame = pl.DataFrame(pl.from_arrow(table))
             frame = frame if rows is None else frame.filter(pl.col("row").is_between(rows.start, rows.stop, "left"))
             if n_rows is not None:
@@ -121,14 +123,12 @@ def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]
 
 
 def _tables(
-    store: Store, files: Sequence[ScannedFile], schema: pa.Schema, rows: range | None, may_lack: bool
+    store: Store, files: Sequence[ScannedFile], schema: pa.Schema, rows: range | None, known: Sequence[str] | None
 ) -> Iterator[pa.Table]:
     ahead = _AHEAD if store.is_local else _AHEAD_IN_STORE
     with ThreadPoolExecutor(ahead, "scan") as threads:
         opened = _in_order(threads, (partial(_opened, store, file) for file in files), ahead)
-        reads = (
-            partial(file.read, groups, schema, may_lack) for file in opened for groups in file.chunks(schema, rows)
-        )
+        reads = (partial(file.read, groups, schema, known) for file in opened for groups in file.chunks(schema, rows))
         yield from _in_order(threads, reads, ahead)
 
 
@@ -198,14 +198,17 @@ class _CheckedFile:
             return range(len(self._groups))
         return groups_within(self._parquet, "row", rows.start, rows.stop - 1)
 
-    def read(self, groups: list[int], schema: pa.Schema, may_lack: bool) -> pa.Table:
+    def read(self, groups: list[int], schema: pa.Schema, known: Sequence[str] | None = None) -> pa.Table:
         """Columns of some row groups, as the schema has them.
+
+        Args:
+            known: All columns that the file may have, if it may lack some of the schema's.
 
         Raises:
             CorruptionError: They are not what was written.
             TransientError: The store did not give them this time: ask again.
         """
-        there = self._there(schema, may_lack)
+        there = self._there(schema, known)
         with self._lock, naming_damage(self._place):
             table = self._parquet.read_row_groups(groups, there.names)
             self._unread -= 1
@@ -220,10 +223,12 @@ class _CheckedFile:
         ]
         return pa.Table.from_arrays(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
 
-    def _there(self, schema: pa.Schema, may_lack: bool) -> pa.Schema:
+    def _there(self, schema: pa.Schema, known: Sequence[str] | None) -> pa.Schema:
         """Those of the columns that the file has."""
         there = [field for field in schema if field.name in self.schema.names]
-        if len(there) < len(schema) and not may_lack:
+        if known is not None and (others := set(self.schema.names).difference(known)):
+            raise self._damage(f"has a column {min(others)}, which others do not have")
+        if len(there) < len(schema) and known is None:
             missing = ", ".join(sorted(set(schema.names).difference(self.schema.names)))
             raise self._damage(f"has no column {missing}")
         for field in there:

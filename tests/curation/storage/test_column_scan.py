@@ -26,7 +26,9 @@ def store(tmp_path):
 
 def scanned(store, *tables, **options):
     files = [write_columns(store, f"{place}.parquet", one) for place, one in enumerate(tables)]
-    return scan_columns(store, [ScannedFile(file.path, file.rows, file.size_bytes) for file in files], SCHEMA, **options)
+    return scan_columns(
+        store, [ScannedFile(file.path, file.rows, file.size_bytes) for file in files], SCHEMA, **options
+    )
 
 
 def flip_in(store, path, column):
