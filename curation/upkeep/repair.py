@@ -33,8 +33,8 @@ def drop_damaged(folder: str, verification: Verification, *, idle: bool = False)
     """Deletes the commits of what is damaged, then the damaged files, and takes back results that lack them.
 
     Of a part that was measured, later phases of the same part are dropped with it: they may have been made of what
-    cannot be read any more. A file of measures or verdicts that is as long as it should be, and holds something else, may
-    have been read like that: what was decided behind it goes as well, and what the latest run has delivered and noted in
+    cannot be read any more. A file of measures or verdicts that is as long as it should be, and holds something else,
+    may have been read like that: what was decided behind it goes as well, and what the latest run has delivered, with
     its ledger. Results of earlier recipes stay, unless they are damaged, since no next run makes them again.
 
     Args:
@@ -108,8 +108,6 @@ class _Going:
         if stored is None:
             return False
         return any(path == name and stored.size_bytes == file.size_bytes for name, file in commit.files)
-            path == name and stored.size_bytes == file.size_bytes for name, file in commit.files
-        )
 
     def _add_decided_behind(self, folder: str) -> None:
         """Whatever a run may have decided and delivered after it had read from an item."""
