@@ -1,5 +1,6 @@
 """Files that are damaged behind the run's back: found, named, never passed over, made again when that is asked for."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,10 +10,13 @@ import pytest
 from json_documents import document
 from picture_recipes import commits_in, results_in, run_pictures
 
+from curation.errors import CorruptionError
+from curation.ledger.open_run import open_ledger
 from jobs.cli import main
 
 POOL = "pool/fetch*/"
 RESULTS = ("decisions", "shards", "ledger")
+LEDGER = "ledger/[!c]*/*.parquet"
 
 
 def flip(path):
@@ -83,8 +87,8 @@ def test_it_is_named_and_made_again_on_request_when_a_file_that_is_read_is_damag
         ("shards/[!c]*/*.parquet", cut, 0, False),
         ("shards/commits-*/*.json", cut, 1, True),
         # To sum the run up, it reads the ledger: how rows ended, and nothing else of them.
-        ("ledger/[!c]*/*.parquet", flip_in("outcome"), 1, True),
-        ("ledger/[!c]*/*.parquet", flip_in("url"), 0, False),
+        (LEDGER, flip_in("outcome"), 1, True),
+        (LEDGER, flip_in("url"), 0, False),
         ("ledger/commits-*/*.json", cut, 0, False),
     ],
 )
@@ -134,3 +138,52 @@ def repair_and_run(recipe, whole, out, name, capsys):
     assert commits_in(out) == commits_in(whole)
     assert results_in(out) == results_in(whole)
     assert document(capsys, "verify", str(out))["damaged"] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "pattern", "damage"),
+    [
+        (["status", "OUT"], f"{POOL}commits-*/*.json", cut),
+        (["status", "OUT"], "decisions/deduplicate*/commit.json", cut),
+        (["status", "OUT"], "shards/commits-*/*.json", cut),
+        (["status", "OUT"], "run.json", cut),
+        (["plan", "RECIPE", "--out", "OUT", "--cpus", "4"], "run.json", cut),
+        (["query", "OUT", "SELECT max(original_width) FROM ledger"], LEDGER, flip_in("original_width")),
+        (["query", "OUT", "SELECT count(*) FROM ledger WHERE caption LIKE '%1%'"], LEDGER, flip_in("caption")),
+        (["explain", "OUT", "data:,nothing"], LEDGER, flip_in("sha256")),
+        (["funnel", "OUT"], LEDGER, flip_in("reason")),
+        (["diff", "OUT", "WHOLE"], LEDGER, flip_in("key")),
+        (["whatif", "OUT", "--set", "steps.4.perceptual.max_distance=2"], f"{POOL}data/*.parquet", flip_in("pdq")),
+    ],
+)
+def test_the_file_is_named_when_a_command_reads_what_is_damaged(
+    undisturbed_pictures, tmp_path, capsys, command, pattern, damage
+):
+    recipe, whole = undisturbed_pictures
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    path = sorted(out.glob(pattern))[-1]
+    places = {"OUT": str(out), "WHOLE": str(whole), "RECIPE": str(recipe)}
+    asked = [places.get(word, word) for word in command]
+    assert main(asked) == 0
+    capsys.readouterr()
+    damage(path)
+    assert main(asked) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"CorruptionError: {path}: ")
+    assert "`curation verify`" in said
+
+
+def test_no_flipped_bit_passes_unnoticed_when_a_ledger_is_queried(undisturbed_pictures, tmp_path):
+    whole = undisturbed_pictures[1]
+    out = tmp_path / "out"
+    shutil.copytree(whole, out)
+    path = sorted(out.glob(LEDGER))[-1]
+    good, content = open_ledger(str(out)).collect(), path.read_bytes()
+    for place in range(0, len(content), 37):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        # What nobody reads, such as a statistic, may be wrong.
+        with contextlib.suppress(CorruptionError):
+            assert open_ledger(str(out)).collect().equals(good), place
