@@ -159,7 +159,7 @@ def naming_damage(place: str) -> Iterator[None]:
         raise CorruptionError(f"{place}: was committed but is gone; {VERIFY_HINT}") from error
     # A name in the footer may no longer be UTF-8.
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        if _is_of_the_store(error):
+        if is_of_the_store(error):
             raise TransientError(f"{place}: could not be read: {error}") from error
         raise CorruptionError(f"{place}: cannot be read as Parquet: {first_line(error)}; {VERIFY_HINT}") from error
 
@@ -178,8 +178,11 @@ def open_bytes(store: Store, path: str, size_bytes: int | None = None) -> IO[byt
     return io.BytesIO(store.read_bytes(path))
 
 
-def _is_of_the_store(error: Exception) -> bool:
-    """Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout."""
+def is_of_the_store(error: Exception) -> bool:
+    """Whether an error was raised by a store, not by Arrow over what it gave.
+
+    Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout.
+    """
     if isinstance(error, (TimeoutError, ConnectionError)):
         return True
     return isinstance(error, OSError) and error.errno is not None

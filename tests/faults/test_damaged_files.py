@@ -55,6 +55,8 @@ def cut(path):
         *((f"{POOL}data/*.parquet", flip_in(name), RESULTS) for name in ("row", "key", "sha256", "pdq", "outcome")),
         *((f"{POOL}data/*.parquet", flip_in(name), RESULTS) for name in ("original_width", "original_height")),
         (f"{POOL}commits-*/*.json", cut, RESULTS),
+        ("source/source/*.parquet", flip_in("url"), ("pool", *RESULTS)),
+        ("source/source/*.parquet", flip_in("caption"), ("shards", "ledger")),
         ("decisions/deduplicate*/*.parquet", flip, ("shards", "ledger")),
         ("decisions/deduplicate*/*.parquet", flip_in("reason"), ("decisions/write*", "shards", "ledger")),
         ("decisions/write*/units*.parquet", flip_in("shard_position"), ("shards",)),
