@@ -18,6 +18,7 @@ from curation.plan.sizing import ClusterResources
 from curation.recipe.model import Recipe
 from curation.storage.layout import RUN_RECORD
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record
 from schemas.records import RunRecord
 
 _LEAST_MEMORY_BYTES = 10**6
@@ -60,7 +61,7 @@ def asked_resources(args: argparse.Namespace, recipe: Recipe, plan: Plan) -> Res
         store = Store(args.out)
         costs = measured_costs(store)
         if rows is None and store.exists(RUN_RECORD):
-            rows = RunRecord.model_validate_json(store.read_bytes(RUN_RECORD)).rows
+            rows = read_record(store, RUN_RECORD, RunRecord).rows
     settings = recipe.run
     return plan_resources(
         plan,

@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial, reduce
 
 import polars as pl
+import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from curation.engine.beside_vectors import beside_vectors, is_vector
 from curation.engine.lineage import DecidedItem, Lineage, MeasuredItem
-from curation.storage.polars_access import polars_access
+from curation.engine.stage_chain import END_COLUMNS
+from curation.storage.column_scan import ScannedFile, read_schema, scan_columns
 from curation.storage.store import Store
-from schemas.records import PartCommit, PoolFile
+from schemas.columns import COLUMNS
+from schemas.records import FileRecord, PartCommit, PoolFile
 
 ROWS_AT_ONCE = 1_000_000
 """Rows of the source whose columns are joined, and whose verdicts are sorted, at a time."""
@@ -58,7 +61,13 @@ def _vectors_frame(lineage: Lineage, names: Sequence[str]) -> pl.LazyFrame:
         for number, columns in _sources(lineage, names).items()
         if (held := [name for name in columns if name in names])
     ]
-    return reduce(partial(pl.LazyFrame.join, on="row"), frames)
+    joined = reduce(partial(pl.LazyFrame.join, on="row"), frames)
+    # Polars pickles conditions that it hands to a source in Python: those on vectors hold the rows of all.
+    return joined.map_batches(_unchanged, projection_pushdown=True, streamable=True, validate_output_schema=False)
+
+
+def _unchanged(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame
 
 
 def slices_of_parts(lineage: Lineage) -> Iterator[range]:
@@ -126,17 +135,20 @@ def item_frame(lineage: Lineage, item: MeasuredItem | DecidedItem, parts: range 
     """Everything an item wrote of some parts, or of all, rows that are no longer alive included."""
     store = lineage.store.child(item.layout.folder)
     if isinstance(item, DecidedItem):
-        verdicts = scan(store, [item.commit.file.path])
-        return verdicts if parts is None else verdicts.filter(rows_of(lineage, parts))
+        # That of a sink has no keys.
+        keys = () if item.commit.by_unit else ("key",)
+        rows = None if parts is None else range(lineage.bounds(parts[0])[0], lineage.bounds(parts[-1])[1])
+        return _scan(store, [item.commit.file], ["row", *keys, "reason", "detail", *item.columns], rows)
+    names = list(dict.fromkeys(["row", "key", *item.columns, *END_COLUMNS]))
     frames = []
     for files in _without_overlap(lineage.part_commits(item, parts)):
-        frame = scan(store, [file.path for file in files])
+        frame = _scan(store, files, names)
         without = [row for file in files for row in file.without]
         if without:
             frame = frame.join(pl.LazyFrame({"row": without}, {"row": pl.Int64}), on="row", how="anti")
         frames.append(frame)
     if not frames:
-        empty = lineage.schema_of(["row", "key", *item.columns]).empty_table()
+        empty = lineage.schema_of(names).empty_table()
         return pl.from_arrow(empty).lazy()  # type: ignore[union-attr]
     return pl.concat(frames) if len(frames) > 1 else frames[0]
 
@@ -157,6 +169,12 @@ def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
     yield from (group for group in (whole, *groups) if group)
 
 
-def scan(store: Store, paths: Sequence[str]) -> pl.LazyFrame:
-    """A lazy frame over Parquet files of a store."""
-    return pl.scan_parquet([store.address(path) for path in paths], glob=False, **polars_access(store))
+def _scan(store: Store, files: Sequence[FileRecord], columns: Sequence[str], rows: range | None = None) -> pl.LazyFrame:
+    """Columns of committed files, checked as they are read."""
+    schema = pa.schema([COLUMNS[name].field for name in columns if name in COLUMNS])
+    if len(schema) < len(columns):
+        # What the source carries along has whatever type it had.
+        carried = read_schema(store, files[0].path)
+        schema = pa.schema([COLUMNS[name].field if name in COLUMNS else carried.field(name) for name in columns])
+    scanned = [ScannedFile(file.path, file.rows, file.size_bytes) for file in files]
+    return scan_columns(store, scanned, schema, rows=rows)

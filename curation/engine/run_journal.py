@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
+from curation.errors import CorruptionError
 from curation.plan.phases import Plan
 from curation.storage.layout import RUN_RECORD
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record
 from schemas.records import RunItem, RunRecord
 
 SAVE_EVERY_S = 5.0
@@ -73,8 +75,8 @@ def latest_run(store: Store) -> RunRecord | None:
     It says where to look first, and where to begin: without it nothing but time is lost.
     """
     try:
-        return RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
-    except (FileNotFoundError, ValueError):
+        return read_record(store, RUN_RECORD, RunRecord)
+    except (FileNotFoundError, CorruptionError):
         return None
 
 

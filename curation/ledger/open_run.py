@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import polars as pl
 
-from curation.errors import RecipeError
+from curation.errors import CorruptionError, RecipeError
+from curation.storage.column_scan import ScannedFile, read_schema, scan_columns
 from curation.storage.layout import RUN_RECORD, UnitsLayout, ledger_file
-from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
-from curation.storage.stored_records import read_record
+from curation.storage.stored_records import VERIFY_HINT, read_record
+from schemas.columns import COLUMNS
 from schemas.records import RunRecord
+
+_TEXTS = ("key", "url", "caption", "outcome", "step", "reason", "detail")
+"""Every ledger has them, beside `row`."""
 
 
 def open_run(folder: str) -> tuple[Store, RunRecord]:
@@ -75,13 +79,20 @@ def scan_ledger(store: Store, ledger: str, parts: int | None = None) -> pl.LazyF
 
     Args:
         parts: How many files a whole one has; None: those that are there, as the folder is listed.
+
+    Raises:
+        CorruptionError: Its first file cannot be read; when the frame is collected, another one.
     """
     if parts is None:
         names = [name for name in store.list(ledger) if name.endswith(".parquet")]
     else:
         names = [ledger_file(part) for part in range(parts)]
     if not names:
-        texts = ("key", "url", "caption", "outcome", "step", "reason", "detail")
-        return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(texts, pl.String)})
-    files = [store.address(f"{ledger}/{name}") for name in names]
-    return pl.scan_parquet(files, glob=False, missing_columns="insert", **polars_access(store))
+        return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(_TEXTS, pl.String)})
+    files = [ScannedFile(f"{ledger}/{name}") for name in names]
+    schema = read_schema(store, files[0].path)
+    # What pages hold is under checksums, what they are called is not.
+    for column in ("row", *_TEXTS):
+        if column not in schema.names or schema.field(column).type != COLUMNS[column].type:
+            raise CorruptionError(f"{store.locate(files[0].path)}: has no column {column}; {VERIFY_HINT}")
+    return scan_columns(store, files, schema, may_lack=True)

@@ -12,6 +12,7 @@ from curation.ledger.open_run import open_run
 from curation.plan.costs import spread
 from curation.storage.layout import RUN_RECORD, committed_units
 from curation.storage.store import Store
+from curation.storage.stored_records import parse_record
 from schemas.records import DecisionCommit, PartCommit, RunItem, RunRecord, UnitCommit
 
 SAMPLED_COMMITS = 2000
@@ -105,6 +106,7 @@ class StatusReader:
 
         Raises:
             RecipeError: There is no run.
+            CorruptionError: A commit that is read is damaged.
         """
         store, record = open_run(self._folder)
         now = time.time() if now is None else now
@@ -152,7 +154,7 @@ class StatusReader:
         new = [path for path in paths if path not in self._read]
         for path, document in zip(new, store.read_many(new), strict=True):
             if document is not None:
-                commit = kind.model_validate_json(document)
+                commit: PartCommit | DecisionCommit | UnitCommit = parse_record(store, path, document, kind)
                 # Of a phase they are most of what a commit holds, and nobody counts them.
                 self._read[path] = commit.model_copy(update={"files": ()}) if isinstance(commit, PartCommit) else commit
         return [self._read[path] for path in paths if path in self._read]

@@ -21,6 +21,7 @@ from curation.removals.records import Removals
 from curation.removals.search import source_keys, stored_keys
 from curation.storage.layout import REMEMBERED, RUN_RECORD, SOURCE_WORKSPACE, WORKSPACE, UnitsLayout
 from curation.storage.store import Store
+from curation.storage.stored_records import read_record
 from schemas.records import Erased, Removal, RemovalList, RunRecord
 
 _SALT_BYTES = 16
@@ -229,7 +230,7 @@ def carry_out(store: Store) -> list[Erased]:
 
 def _forget_shards(store: Store, keys: pl.Series) -> None:
     """Before shards are deleted, the folder's record must no longer name them."""
-    record = RunRecord.model_validate_json(store.read_bytes(RUN_RECORD))
+    record = read_record(store, RUN_RECORD, RunRecord)
     going = {UnitsLayout("shards", fingerprint).folder for fingerprint in shards_to_go(store, keys)}
     if record.shards in going:
         store.write_bytes(RUN_RECORD, record.model_copy(update={"shards": None}).to_bytes())

@@ -9,11 +9,13 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.errors import CorruptionError, TransientError
+from curation.errors import CorruptionError, TransientError, first_line
 from curation.storage.hashing import HashingWriter
 from curation.storage.store import Store
+from curation.storage.stored_records import VERIFY_HINT
 from schemas.columns import COLUMNS, Role
 from schemas.records import FileRecord
 
@@ -105,10 +107,16 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
     """
     with _opened(store, file) as parquet:
         names = list(dict.fromkeys(["row", *columns]))
-        if missing := sorted(set(names).difference(parquet.schema_arrow.names)):
-            # What pages hold is under checksums, what they are called is not.
-            raise CorruptionError(f"{store.locate(file.path)}: has no column {', '.join(missing)}")
+        _check_names(store, file, parquet, names)
         return parquet.read(names) if rows is None else _read_selected(parquet, names, rows)
+
+
+def read_where(store: Store, file: FileRecord, columns: Sequence[str], name: str, value: int) -> pa.Table:
+    """Reads columns of the rows that have one value in a column of whole numbers. Raises as `read_columns`."""
+    with _opened(store, file) as parquet:
+        _check_names(store, file, parquet, [*columns, name])
+        table = parquet.read_row_groups(list(groups_within(parquet, name, value, value)), [*columns, name])
+    return table.filter(pc.equal(table[name], value)).select(list(columns))
 
 
 def read_all(store: Store, file: FileRecord) -> pa.Table:
@@ -117,36 +125,64 @@ def read_all(store: Store, file: FileRecord) -> pa.Table:
         return parquet.read()
 
 
+def _check_names(store: Store, file: FileRecord, parquet: pq.ParquetFile, names: Iterable[str]) -> None:
+    # What pages hold is under checksums, what they are called is not.
+    if missing := sorted(set(names).difference(parquet.schema_arrow.names)):
+        raise CorruptionError(f"{store.locate(file.path)}: has no column {', '.join(missing)}; {VERIFY_HINT}")
+
+
 @contextmanager
 def _opened(store: Store, file: FileRecord) -> Iterator[pq.ParquetFile]:
     """The file, and what is raised while it is read as `read_columns` has it."""
+    with (
+        naming_damage(store.locate(file.path)),
+        open_bytes(store, file.path, file.size_bytes) as raw,
+        # Column chunks that lie together come with one request.
+        pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True) as parquet,
+    ):
+        if parquet.metadata.num_rows != file.rows:
+            raise CorruptionError(f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}")
+        yield parquet
+
+
+@contextmanager
+def naming_damage(place: str) -> Iterator[None]:
+    """Lets errors of a Parquet file that was committed say which file it is, and what to do.
+
+    Raises:
+        CorruptionError: The file is gone or is no longer what was committed.
+        TransientError: The store did not give it this time.
+    """
     try:
-        with (
-            _bytes_of(store, file) as raw,
-            # Column chunks that lie together come with one request.
-            pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True) as parquet,
-        ):
-            if parquet.metadata.num_rows != file.rows:
-                raise CorruptionError(
-                    f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}"
-                )
-            yield parquet
+        yield
     except FileNotFoundError as error:
-        raise CorruptionError(f"{store.locate(file.path)}: was committed but is gone") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        if _is_of_the_store(error):
-            raise TransientError(f"{store.locate(file.path)}: could not be read: {error}") from error
-        raise CorruptionError(f"{store.locate(file.path)}: cannot be read as Parquet: {error}") from error
+        raise CorruptionError(f"{place}: was committed but is gone; {VERIFY_HINT}") from error
+    # A name in the footer may no longer be UTF-8.
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if is_of_the_store(error):
+            raise TransientError(f"{place}: could not be read: {error}") from error
+        raise CorruptionError(f"{place}: cannot be read as Parquet: {first_line(error)}; {VERIFY_HINT}") from error
 
 
-def _bytes_of(store: Store, file: FileRecord) -> IO[bytes]:
-    if store.is_local or file.size_bytes > SMALL_BYTES:
-        return store.open_read(file.path, in_pieces=True, size_bytes=file.size_bytes)
-    return io.BytesIO(store.read_bytes(file.path))
+def open_bytes(store: Store, path: str, size_bytes: int | None = None) -> IO[bytes] | pa.NativeFile:
+    """The bytes of a Parquet file, to be read here and there.
+
+    Args:
+        size_bytes: Where it is known: an object store is then not asked for it.
+    """
+    if store.is_local:
+        # Arrow reads it by itself, without the lock that Python's own files are read under.
+        return pa.OSFile(store.locate(path))
+    if size_bytes is None or size_bytes > SMALL_BYTES:
+        return store.open_read(path, in_pieces=True, size_bytes=size_bytes)
+    return io.BytesIO(store.read_bytes(path))
 
 
-def _is_of_the_store(error: Exception) -> bool:
-    """Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout."""
+def is_of_the_store(error: Exception) -> bool:
+    """Whether an error was raised by a store, not by Arrow over what it gave.
+
+    Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout.
+    """
     if isinstance(error, (TimeoutError, ConnectionError)):
         return True
     return isinstance(error, OSError) and error.errno is not None
@@ -169,10 +205,14 @@ def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) 
 
 
 def _groups_in_range(parquet: pq.ParquetFile, rows: np.ndarray) -> Iterator[int]:
-    if not len(rows):
-        return
-    column = parquet.schema_arrow.names.index("row")
+    if len(rows):
+        yield from groups_within(parquet, "row", int(rows[0]), int(rows[-1]))
+
+
+def groups_within(parquet: pq.ParquetFile, name: str, lowest: int, highest: int) -> Iterator[int]:
+    """Numbers of the row groups that may hold a value between two of a column of numbers, by their statistics."""
+    column = parquet.schema_arrow.names.index(name)
     for group in range(parquet.num_row_groups):
         statistics = parquet.metadata.row_group(group).column(column).statistics
-        if statistics is None or (statistics.min <= rows[-1] and statistics.max >= rows[0]):
+        if statistics is None or not statistics.has_min_max or (statistics.min <= highest and statistics.max >= lowest):
             yield group

@@ -14,6 +14,9 @@ from schemas.records import Record
 
 R = TypeVar("R", bound=Record)
 
+VERIFY_HINT = "`curation verify` tells what is damaged, and with --repair lets the next run make it again"
+"""What to do about a file that is not what was committed."""
+
 
 def read_record(store: Store, path: str, kind: type[R]) -> R:
     """The record in a file.
@@ -32,8 +35,7 @@ def parse_record(store: Store, path: str, document: bytes, kind: type[R]) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         raise CorruptionError(
-            f"{store.locate(path)}: not a record of this version ({first['msg']}); `curation verify` tells what is "
-            "damaged, and with --repair lets the next run make it again"
+            f"{store.locate(path)}: not a record of this version ({first['msg']}); {VERIFY_HINT}"
         ) from error
 
 

@@ -33,7 +33,9 @@ def drop_damaged(folder: str, verification: Verification, *, idle: bool = False)
     """Deletes the commits of what is damaged, then the damaged files, and takes back results that lack them.
 
     Of a part that was measured, later phases of the same part are dropped with it: they may have been made of what
-    cannot be read any more. Decisions, deliveries and ledgers that were made stay, unless they are damaged.
+    cannot be read any more. A file of measures or verdicts that is as long as it should be, and holds something else,
+    may have been read like that: what was decided behind it goes as well, and what the latest run has delivered, with
+    its ledger. Results of earlier recipes stay, unless they are damaged, since no next run makes them again.
 
     Args:
         folder: Of the run that was verified.
@@ -74,7 +76,8 @@ class _Going:
 
     def __init__(self, inventory: Inventory, record: RunRecord | None) -> None:
         self._inventory = inventory
-        self._phases = [item.folder for item in record.items if item.kind == "phase"] if record else []
+        self._items = record.items if record else ()
+        self._phases = [item.folder for item in self._items if item.kind == "phase"]
         self._manifests: set[str] = set()
         self._commits: set[str] = set()
         self._files: set[str] = set()
@@ -96,6 +99,26 @@ class _Going:
             self._files.add(path)
             for commit in self._inventory.named.get(path, ()):
                 self._add_commit(commit.path)
+                if commit.place in ("pool", "decisions") and self._may_mislead(path, commit):
+                    self._add_decided_behind(commit.folder)
+
+    def _may_mislead(self, path: str, commit: CommitFile) -> bool:
+        """Whether a damaged file can have been read as if it were whole: one that is gone or cut short can not."""
+        stored = self._inventory.files.get(path)
+        if stored is None:
+            return False
+        return any(path == name and stored.size_bytes == file.size_bytes for name, file in commit.files)
+
+    def _add_decided_behind(self, folder: str) -> None:
+        """Whatever a run may have decided and delivered after it had read from an item."""
+        folders = [item.folder for item in self._items]
+        place = folders.index(folder) if folder in folders else -1
+        for path, commit in self._inventory.commits.items():
+            # Of a decision of an earlier recipe it cannot be told what it came behind.
+            decided_behind = commit.place == "decisions" and commit.folder not in folders[: place + 1]
+            made_of_it = commit.place in ("shards", "ledger") and commit.folder in folders
+            if decided_behind or made_of_it:
+                self._add_commit(path)
 
     def _add_commit(self, path: str) -> None:
         self._commits.add(path)

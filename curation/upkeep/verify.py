@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from curation.errors import CorruptionError
+from curation.errors import CorruptionError, first_line
 from curation.removals.erase_pool import was_erased_from
-from curation.storage.column_groups import read_columns
+from curation.storage.column_groups import is_of_the_store, read_columns
 from curation.storage.hashing import HashingReader
 from curation.storage.layout import (
     DECISION_COMMIT,
@@ -94,6 +94,9 @@ def verify_run(folder: str, check_delivery: CheckDelivery, *, threads: int = 8) 
     with ThreadPoolExecutor(threads, "verify") as pool:
         for found in pool.map(lambda path: list(_check_file(store, path, stated[path])), alone):
             damages += found
+        copies = [path for path in inventory.of_kind("source") if path.endswith(".parquet")]
+        for found in pool.map(lambda path: list(_check_copy(store, path)), copies):
+            damages += found
         damaged = {damage.path for damage in damages}
         whole = [one for one in inventory.commits.values() if not damaged & {path for path, _ in one.files}]
         for found in pool.map(lambda commit: list(_check_counts(store, commit)), whole):
@@ -136,6 +139,28 @@ def _problem_of(store: Store, path: str, stated: FileRecord) -> str | None:
     if found.sha256 != stated.sha256:
         return f"its SHA-256 is {found.sha256}, not {stated.sha256}"
     return _schema_problem(store, path, stated) if path.endswith(".parquet") else None
+
+
+def _check_copy(store: Store, path: str) -> Iterator[Damage]:
+    """Whether a copy of a text source is whole: no commit names it, but its pages carry checksums."""
+
+    def read() -> None:
+        with (
+            store.open_read(path, in_pieces=True) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as parquet,
+        ):
+            for group in range(parquet.num_row_groups):
+                parquet.read_row_group(group)
+
+    try:
+        patiently(read)
+    except FileNotFoundError:
+        # A run that goes on may have made another one in its place.
+        return
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        if is_of_the_store(error):
+            raise
+        yield Damage(path, f"cannot be read as Parquet: {first_line(error)}")
 
 
 def _schema_problem(store: Store, path: str, stated: FileRecord) -> str | None:

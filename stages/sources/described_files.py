@@ -11,9 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.errors import RecipeError
+from curation.errors import CorruptionError, RecipeError
 from curation.recipe.mistakes import did_you_mean
+from curation.storage.column_groups import naming_damage
 from curation.storage.store import Store
+from curation.storage.stored_records import VERIFY_HINT
 from schemas.columns import COLUMNS
 from stages.sources.inferred_types import Candidates, from_metadata, resolve
 from stages.sources.parquet_slices import group_rows
@@ -117,10 +119,13 @@ class FileDescriber:
         if not workspace.exists(stored):
             with self._files.open_unpacked(file) as stream, workspace.open_write(stored) as target:
                 write_as_parquet(self._format, stream, layout, target)
-        with workspace.open_read(stored) as stream:
+        with naming_damage(workspace.locate(stored)), workspace.open_read(stored) as stream:
             footer = pq.ParquetFile(stream)
-            groups, metadata = group_rows(footer), footer.metadata.metadata
-        candidates = from_metadata(metadata[CANDIDATES_KEY.encode()].decode())
+            groups, metadata = group_rows(footer), footer.metadata.metadata or {}
+        try:
+            candidates = from_metadata(metadata[CANDIDATES_KEY.encode()].decode())
+        except (KeyError, ValueError) as error:
+            raise CorruptionError(f"{workspace.locate(stored)}: says nothing of types; {VERIFY_HINT}") from error
         fields = pa.schema([pa.field(name, pa.string()) for name in candidates])
         return DescribedFile(identity, stored, groups, fields, candidates)
 

@@ -14,16 +14,17 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.source import Source, SourceIndex
-from curation.errors import CorruptionError, RecipeError, TransientError
+from curation.errors import CorruptionError, RecipeError
 from curation.recipe.mistakes import did_you_mean
 from curation.references.stored import StoredBytes
 from curation.row_keys import row_keys
+from curation.storage.column_groups import naming_damage
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns
 from stages.sources.described_files import digest, plain_type
 from stages.sources.img2dataset_shards import Shard, ShardFooter, find_shards, image_ending, read_footer
-from stages.sources.parquet_slices import overlaps, read_slice
+from stages.sources.parquet_slices import overlaps, read_slice, unreadable
 from stages.sources.table_files import TableFile, TableFiles
 from stages.sources.tar_members import Places, read_members, write_members
 
@@ -171,8 +172,8 @@ class Img2datasetOutput(Source):
             places = self._places(shard, keys, rows[0], workspace)
         except CorruptionError as error:
             raise CorruptionError(f"{shard['path']}: {error}") from error
-        except OSError as error:
-            raise TransientError(f"{shard['path']}: cannot be read: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(shard["path"], error) from error
         references: list[str | None] = []
         reasons: list[str | None] = []
         for place, status, error in zip(places, statuses, errors, strict=True):
@@ -207,7 +208,7 @@ class Img2datasetOutput(Source):
             fs, path = fsspec.core.url_to_fs(shard["images"], **self.config.storage_options)
             with fs.open(path, "rb", block_size=_TAR_BLOCK_BYTES) as tar, workspace.open_write(stored) as target:
                 write_members(tar, target)
-        with workspace.open_read(stored) as stream:
+        with naming_damage(workspace.locate(stored)), workspace.open_read(stored) as stream:
             self._last_places = (stored, read_members(stream))
         return self._last_places[1]
 

@@ -9,7 +9,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.errors import CorruptionError
+from curation.errors import CorruptionError, CurationError, TransientError, first_line
+from curation.storage.column_groups import is_of_the_store
 
 _BATCH_ROWS = 8192
 _BUFFER_BYTES = 4 * 2**20
@@ -33,8 +34,9 @@ def read_slice(
     Raises:
         CorruptionError: The file has other row groups now.
     """
-    # Without pre-buffering, columns are read page by page, not a whole row group at once.
-    file = pq.ParquetFile(stream, buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    # Without pre-buffering, columns are read page by page, not a whole row group at once. Pages are checked where their
+    # writer has added checksums, as this project does.
+    file = pq.ParquetFile(stream, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
     if group_rows(file) != list(groups):
         raise CorruptionError("it has changed since the source was indexed; start again to index it anew")
     ends = list(accumulate(groups))
@@ -53,6 +55,13 @@ def read_slice(
             break
     table = pa.Table.from_batches(pieces, schema if not pieces else pieces[0].schema)
     return {name: table[source] for name, source in columns.items()}
+
+
+def unreadable(path: str, error: Exception) -> CurationError:
+    """The error for a file of the source that could not be read: whether to ask again, or to mend the file."""
+    if is_of_the_store(error):
+        return TransientError(f"{path}: cannot be read: {error}")
+    return CorruptionError(f"{path}: cannot be read as Parquet: {first_line(error)}; put a whole copy in its place")
 
 
 def overlaps(files: Sequence[Mapping[str, Any]], start: int, stop: int) -> Iterator[tuple[Mapping[str, Any], int, int]]:

@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from curation.errors import RecipeError
+from curation.errors import CorruptionError, RecipeError
 
 Format = Literal["parquet", "csv", "jsonl", "txt"]
 
@@ -151,7 +151,7 @@ def reading(what: str, remedy: str) -> Iterator[None]:
     """Turns whatever goes wrong inside into a RecipeError that names what was read and the remedy."""
     try:
         yield
-    except RecipeError:
+    except (RecipeError, CorruptionError):
         raise
     except Exception as error:
         # Every back end of fsspec has errors of its own.

@@ -42,12 +42,12 @@ def write_members(tar: IO[bytes], target: IO[bytes]) -> None:
         [size for _, _, size in images],
     ]
     arrays = [pa.array(*column) for column in zip(columns, _SCHEMA.types, strict=True)]
-    pq.write_table(pa.table(arrays, schema=_SCHEMA), target)
+    pq.write_table(pa.table(arrays, schema=_SCHEMA), target, write_page_checksum=True)
 
 
 def read_members(stream: IO[bytes]) -> Places:
     """What `write_members` wrote."""
-    table = pq.read_table(stream)
+    table = pq.read_table(stream, page_checksum_verification=True)
     columns = (table[name].to_pylist() for name in ("key", "offset", "size"))
     return {key: (offset, size) for key, offset, size in zip(*columns, strict=True)}
 

@@ -59,7 +59,7 @@ def write_as_parquet(format: str, stream: IO[bytes], layout: TextLayout, target:
     blocks = _READERS[format](stream, layout)
     schema = pa.schema([(name, pa.string()) for name in layout.columns])
     candidates = _all_candidates(layout)
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(target, schema, compression="zstd", write_page_checksum=True) as writer:
         for table, found in blocks:
             writer.write_table(table.cast(schema), row_group_size=_BLOCK_ROWS)
             candidates = {name: left & found[name] for name, left in candidates.items()}

@@ -13,13 +13,14 @@ from pydantic import Field, model_validator
 
 from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.source import Source, SourceIndex
-from curation.errors import CorruptionError, TransientError
+from curation.errors import CorruptionError
 from curation.row_keys import row_keys
+from curation.storage.column_groups import naming_damage
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns
 from stages.sources.described_files import FileDescriber, carried_fields, digest
-from stages.sources.parquet_slices import overlaps, read_slice
+from stages.sources.parquet_slices import overlaps, read_slice, unreadable
 from stages.sources.table_files import Format, TableFile, TableFiles
 
 _INDEXING_THREADS = 8
@@ -173,12 +174,12 @@ class UrlTable(Source):
                 with self._files.open(TableFile(file["entry"], file["path"], "")) as stream:
                     return read_slice(stream, wanted, file["groups"], start, stop)
             # The copy in the workspace has the names that the columns are given.
-            with workspace.open_read(file["stored"]) as stream:
+            with naming_damage(workspace.locate(file["stored"])), workspace.open_read(file["stored"]) as stream:
                 return read_slice(stream, {name: name for name in wanted}, file["groups"], start, stop)
         except CorruptionError as error:
             raise CorruptionError(f"{file['path']}: {error}") from error
-        except OSError as error:
-            raise TransientError(f"{file['path']}: cannot be read: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(file["path"], error) from error
 
     def _describer(self, format: Format) -> FileDescriber:
         return FileDescriber(self._files, format, self.config.delimiter, self.config.encoding)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from url_tables import ROWS, WRITERS, jsonl_of, pairs, parquet_of, read_all, source
 
-from curation.errors import RecipeError
+from curation.errors import CorruptionError, RecipeError
 from curation.row_keys import row_keys
 
 
@@ -216,3 +216,14 @@ def test_real_alt_texts_are_read_when_at_hand(workspace):
     assert index.rows == 10_000
     assert table.num_rows == 1_000
     assert table["url"].to_pylist() == pq.read_table(path)["URL"].slice(9_000).to_pylist()
+
+
+def test_the_file_is_named_when_a_page_of_a_parquet_source_is_damaged(folder, workspace):
+    path = folder / "a.parquet"
+    rows = {"url": [f"http://a/{number}" for number in range(99)], "caption": ["a caption"] * 99}
+    pq.write_table(pa.table(rows), path, use_dictionary=False, compression="none", write_page_checksum=True)
+    built = source(path)
+    index = built.index(workspace)
+    path.write_bytes(path.read_bytes().replace(b"http://a/77", b"http://a/76"))
+    with pytest.raises(CorruptionError, match=r"a\.parquet: cannot be read as Parquet: .*CRC"):
+        built.read(index, 0, 99, workspace)

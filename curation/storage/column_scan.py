@@ -1,0 +1,240 @@
+"""Lazy frames over Parquet files of a run, every page of which is checked as it is read: polars itself checks none."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from polars.io.plugins import register_io_source
+
+from curation.errors import CorruptionError
+from curation.storage.column_groups import groups_within, naming_damage, open_bytes
+from curation.storage.store import Store
+from curation.storage.store_failures import patiently
+from curation.storage.stored_records import VERIFY_HINT
+
+T = TypeVar("T")
+
+BATCH_ROWS = 65_536
+"""About so many rows are read, and handed on, at a time."""
+VECTOR_BATCH_ROWS = 8_192
+"""The same where there are lists among the columns."""
+_AHEAD = 3
+_AHEAD_IN_STORE = 16
+"""Reads of an object store under way: each waits much longer than it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedFile:
+    """A file to read.
+
+    Attributes:
+        rows: How many it has to hold; None where nobody has said.
+        size_bytes: None where nobody has said.
+    """
+
+    path: str
+    rows: int | None = None
+    size_bytes: int | None = None
+
+
+def scan_columns(
+    store: Store,
+    files: Sequence[ScannedFile],
+    schema: pa.Schema,
+    *,
+    rows: range | None = None,
+    may_lack: bool = False,
+) -> pl.LazyFrame:
+    """The rows of all files in their order. Only columns that are asked for are read.
+
+    Collecting it raises CorruptionError where a file is gone or is not what was written.
+
+    Args:
+        schema: Names and types that the files have to have.
+        rows: Only these, by the column `row`; row groups without any are not read.
+        may_lack: Columns that a file does not have are null, and not an error; those that it has beside them are one.
+    """
+    expected = pl.Schema(pl.DataFrame(pl.from_arrow(schema.empty_table())).schema)
+
+    def batches(
+        wanted: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size
+        names = schema.names if wanted is None else wanted
+        asked = pa.schema([schema.field(name) for name in dict.fromkeys([*names, *(["row"] if rows else [])])])
+        for table in _gathered(
+            _tables(store, files, asked, rows, schema.names if may_lack else None), _batch_rows(asked)
+        ):
+            frame = pl.DataFrame(pl.from_arrow(table))
+            frame = frame if rows is None else frame.filter(pl.col("row").is_between(rows.start, rows.stop, "left"))
+            if n_rows is not None:
+                # Polars counts rows before it judges them.
+                frame = frame.head(n_rows)
+                n_rows -= len(frame)
+            chosen = (frame if predicate is None else frame.filter(predicate)).select(names)
+            # Some expressions of polars panic where they are given no rows.
+            if len(chosen):
+                yield chosen
+            if n_rows == 0:
+                return
+
+    return register_io_source(batches, schema=expected, is_pure=False)
+
+
+def read_schema(store: Store, path: str) -> pa.Schema:
+    """Names and types of the columns of a file. Raises CorruptionError where it cannot be read."""
+
+    def read() -> pa.Schema:
+        with closing(_CheckedFile(store, ScannedFile(path))) as file:
+            return file.schema.remove_metadata()
+
+    return patiently(read)
+
+
+def _batch_rows(schema: pa.Schema) -> int:
+    return VECTOR_BATCH_ROWS if any(pa.types.is_nested(field.type) for field in schema) else BATCH_ROWS
+
+
+def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]:
+    """Small tables together: parts have a few thousand rows, and every frame that is handed on costs something."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        if not table.num_rows:
+            # Some expressions of polars panic over a chunk of no rows.
+            continue
+        waiting.append(table)
+        count += table.num_rows
+        if count >= batch_rows:
+            yield pa.concat_tables(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _tables(
+    store: Store, files: Sequence[ScannedFile], schema: pa.Schema, rows: range | None, known: Sequence[str] | None
+) -> Iterator[pa.Table]:
+    ahead = _AHEAD if store.is_local else _AHEAD_IN_STORE
+    with ThreadPoolExecutor(ahead, "scan") as threads:
+        opened = _in_order(threads, (partial(_opened, store, file) for file in files), ahead)
+        reads = (partial(file.read, groups, schema, known) for file in opened for groups in file.chunks(schema, rows))
+        yield from _in_order(threads, reads, ahead)
+
+
+def _in_order(threads: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+    """What tasks give, in their order, with some of them under way."""
+    going: deque[Future[T]] = deque()
+    for task in tasks:
+        going.append(threads.submit(patiently, task))
+        if len(going) >= ahead:
+            yield going.popleft().result()
+    while going:
+        yield going.popleft().result()
+
+
+def _opened(store: Store, file: ScannedFile) -> _CheckedFile:
+    return _CheckedFile(store, file)
+
+
+class _CheckedFile:
+    """A Parquet file, opened; several threads may ask it for tables.
+
+    Raises:
+        CorruptionError: It is gone, or is not what was written.
+    """
+
+    def __init__(self, store: Store, file: ScannedFile) -> None:
+        self._place = store.locate(file.path)
+        self._lock = threading.Lock()
+        with naming_damage(self._place):
+            raw = open_bytes(store, file.path, file.size_bytes)
+            try:
+                # Column chunks that lie together come with one request.
+                self._parquet = pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True)
+                self.schema = self._parquet.schema_arrow
+                metadata = self._parquet.metadata
+                self._groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+            except BaseException:
+                raw.close()
+                raise
+        self._raw = raw
+        self._unread = 0
+        counted = sum(group.num_rows for group in self._groups)
+        for stated in (metadata.num_rows, file.rows):
+            if stated not in (None, counted):
+                raise self._damage(f"holds {counted} rows, not {stated}")
+
+    def close(self) -> None:
+        """Closes it."""
+        self._raw.close()
+
+    def chunks(self, schema: pa.Schema, rows: range | None) -> Sequence[list[int]]:
+        """Numbers of row groups to `read` at a time: when each was read, the file is closed; of no groups, one list."""
+        limit = _batch_rows(schema)
+        chunks: list[list[int]] = [[]]
+        count = 0
+        for number in self._groups_of(rows):
+            count += self._groups[number].num_rows
+            if chunks[-1] and count > limit:
+                chunks.append([])
+                count = self._groups[number].num_rows
+            chunks[-1].append(number)
+        self._unread = len(chunks)
+        return chunks
+
+    def _groups_of(self, rows: range | None) -> Iterable[int]:
+        if rows is None or "row" not in self.schema.names:
+            return range(len(self._groups))
+        return groups_within(self._parquet, "row", rows.start, rows.stop - 1)
+
+    def read(self, groups: list[int], schema: pa.Schema, known: Sequence[str] | None = None) -> pa.Table:
+        """Columns of some row groups, as the schema has them.
+
+        Args:
+            known: All columns that the file may have, if it may lack some of the schema's.
+
+        Raises:
+            CorruptionError: They are not what was written.
+            TransientError: The store did not give them this time: ask again.
+        """
+        there = self._there(schema, known)
+        with self._lock, naming_damage(self._place):
+            table = self._parquet.read_row_groups(groups, there.names)
+            self._unread -= 1
+            if not self._unread:
+                self._raw.close()
+        # Pages are under checksums; what the footer says of them is not.
+        counted = sum(self._groups[number].num_rows for number in groups)
+        if table.num_rows != counted:
+            raise self._damage(f"gave {table.num_rows} rows, not {counted}")
+        columns = [
+            table[field.name] if field.name in there.names else pa.nulls(counted, field.type) for field in schema
+        ]
+        return pa.Table.from_arrays(columns, schema=pa.schema([field.with_nullable(True) for field in schema]))
+
+    def _there(self, schema: pa.Schema, known: Sequence[str] | None) -> pa.Schema:
+        """Those of the columns that the file has."""
+        there = [field for field in schema if field.name in self.schema.names]
+        if known is not None and (others := set(self.schema.names).difference(known)):
+            raise self._damage(f"has a column {min(others)}, which others do not have")
+        if len(there) < len(schema) and known is None:
+            missing = ", ".join(sorted(set(schema.names).difference(self.schema.names)))
+            raise self._damage(f"has no column {missing}")
+        for field in there:
+            if (found := self.schema.field(field.name).type) != field.type:
+                raise self._damage(f"its column {field.name} is {found}, not {field.type}")
+        return pa.schema(there)
+
+    def _damage(self, problem: str) -> CorruptionError:
+        return CorruptionError(f"{self._place}: {problem}; {VERIFY_HINT}")

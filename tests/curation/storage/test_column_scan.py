@@ -1,0 +1,106 @@
+"""Scans that check what they read, against the same columns read at once."""
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation.errors import CorruptionError
+from curation.storage.column_groups import write_columns
+from curation.storage.column_scan import BATCH_ROWS, ScannedFile, scan_columns
+from curation.storage.store import Store
+
+SCHEMA = pa.schema([("row", pa.int64()), ("width", pa.int32()), ("outcome", pa.string())])
+
+
+def table(start, count):
+    rows = range(start, start + count)
+    outcomes = [None if row % 3 else "rejected" for row in rows]
+    return pa.table({"row": list(rows), "width": [row * 2 for row in rows], "outcome": outcomes}, schema=SCHEMA)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path))
+
+
+def scanned(store, *tables, **options):
+    files = [write_columns(store, f"{place}.parquet", one) for place, one in enumerate(tables)]
+    return scan_columns(
+        store, [ScannedFile(file.path, file.rows, file.size_bytes) for file in files], SCHEMA, **options
+    )
+
+
+def flip_in(store, path, column):
+    """Turns over one bit in the last page of a column."""
+    found = pq.ParquetFile(store.locate(path)).metadata.row_group(0)
+    chunk = found.column([found.column(i).path_in_schema for i in range(found.num_columns)].index(column))
+    start = chunk.data_page_offset if chunk.dictionary_page_offset is None else chunk.dictionary_page_offset
+    content = bytearray(store.read_bytes(path))
+    content[start + chunk.total_compressed_size - 1] ^= 1
+    store.write_bytes(path, bytes(content))
+
+
+def test_all_rows_come_in_order_when_files_are_small_large_or_empty(store):
+    pieces = [table(0, 5), table(5, 0), table(5, BATCH_ROWS + 7), table(BATCH_ROWS + 12, 1)]
+    frame = scanned(store, *pieces)
+    expected = pl.DataFrame(pl.from_arrow(pa.concat_tables(pieces)))
+    assert frame.collect(engine="streaming").equals(expected)
+    assert frame.filter(pl.col("outcome").is_null()).select(pl.len()).collect(engine="streaming").item() == sum(
+        row % 3 > 0 for row in expected["row"]
+    )
+
+
+def test_no_empty_frame_is_handed_on_when_a_condition_leaves_nothing_of_some_files(store):
+    frame = scanned(store, table(0, 21)).filter(pl.col("row") > 12)
+    named = frame.select(pl.format("rule.{}", pl.when(pl.col("row") == 20).then(pl.lit("last"))))
+    assert named.collect(engine="streaming").to_series().to_list() == [None] * 7 + ["rule.last"]
+
+
+def test_rows_of_a_range_come_alone_when_one_is_given(store):
+    frame = scanned(store, table(0, 200_000), rows=range(70_000, 70_003))
+    assert frame.select("width").collect()["width"].to_list() == [140_000, 140_002, 140_004]
+
+
+@pytest.mark.parametrize("column", ["row", "width", "outcome"])
+def test_the_file_is_named_when_a_column_that_is_read_is_damaged(store, column):
+    frame = scanned(store, table(0, 10), table(10, 10))
+    flip_in(store, "1.parquet", column)
+    with pytest.raises(CorruptionError, match=r"1\.parquet: .*`curation verify`"):
+        frame.select(column).collect(engine="streaming")
+
+
+def test_nothing_is_said_when_another_column_is_damaged(store):
+    frame = scanned(store, table(0, 10))
+    flip_in(store, "0.parquet", "outcome")
+    assert frame.select("width").collect()["width"].to_list() == list(range(0, 20, 2))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (table(0, 9), "holds 9 rows, not 10"),
+        (table(0, 10).drop_columns("width"), "has no column width"),
+        (table(0, 10).set_column(1, "width", pa.array(range(10), pa.int64())), "width is int64, not int32"),
+    ],
+)
+def test_the_file_is_named_when_it_is_another_one(store, written, said):
+    frame = scanned(store, table(0, 10))
+    write_columns(store, "0.parquet", written)
+    with pytest.raises(CorruptionError, match=rf"0\.parquet: .*{said}"):
+        frame.collect()
+
+
+def test_the_file_is_named_when_it_is_gone_or_cut(store):
+    frame = scanned(store, table(0, 10))
+    store.write_bytes("0.parquet", store.read_bytes("0.parquet")[:-100])
+    with pytest.raises(CorruptionError, match=r"0\.parquet: cannot be read as Parquet"):
+        frame.collect()
+    store.delete("0.parquet")
+    with pytest.raises(CorruptionError, match=r"0\.parquet: was committed but is gone"):
+        frame.collect()
+
+
+def test_columns_are_null_when_a_file_may_lack_them(store):
+    frame = scanned(store, table(0, 2), table(2, 1).drop_columns("width"), may_lack=True)
+    assert frame.select("width").collect()["width"].to_list() == [0, 2, None]
