@@ -36,7 +36,9 @@ def query(ledger: pl.LazyFrame, sql: str) -> pl.DataFrame:
         with pl.SQLContext({"ledger": ledger}) as context:
             return context.execute(sql, eager=False).collect(engine="streaming")
     except (pl.exceptions.PolarsError, pl.exceptions.SQLInterfaceError) as error:
-        raise RecipeError(f"the query cannot be run: {error}") from error
+        # Behind it polars shows its plan, all columns of it.
+        said = str(error).partition("\n\nResolved plan until failure")[0]
+        raise RecipeError(f"the query cannot be run: {said}") from error
 
 
 def _refuse_other_tables(sql: str) -> None:

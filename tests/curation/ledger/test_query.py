@@ -136,3 +136,11 @@ def test_the_statement_is_refused_when_it_is_no_select(sql):
 def test_what_is_wrong_is_told_when_a_query_cannot_be_run(sql):
     with pytest.raises(RecipeError, match=r"the query cannot be run: .+"):
         query(LEDGER, sql)
+
+
+def test_plan_of_polars_is_not_shown_when_a_column_is_misspelt():
+    with pytest.raises(RecipeError) as caught:
+        query(pl.LazyFrame({"outcome": ["kept"]}), "SELECT outcme FROM ledger")
+    assert str(caught.value).splitlines() == [
+        'the query cannot be run: unable to find column "outcme"; valid columns: ["outcome"]'
+    ]
