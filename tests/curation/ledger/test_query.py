@@ -141,6 +141,6 @@ def test_what_is_wrong_is_told_when_a_query_cannot_be_run(sql):
 def test_plan_of_polars_is_not_shown_when_a_column_is_misspelt():
     with pytest.raises(RecipeError) as caught:
         query(pl.LazyFrame({"outcome": ["kept"]}), "SELECT outcme FROM ledger")
-    assert str(caught.value).splitlines() == [
-        'the query cannot be run: unable to find column "outcme"; valid columns: ["outcome"]'
-    ]
+    said = str(caught.value)
+    assert said.startswith('the query cannot be run: unable to find column "outcme"; valid columns: ["outcome"]')
+    assert "FAILED HERE" not in said
