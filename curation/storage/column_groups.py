@@ -181,11 +181,10 @@ def open_bytes(store: Store, path: str, size_bytes: int | None = None) -> IO[byt
 def is_of_the_store(error: Exception) -> bool:
     """Whether an error was raised by a store, not by Arrow over what it gave.
 
-    Arrow complains about content by an OSError without a number; that of a store has one, or is a timeout.
+    Arrow complains about content by a bare OSError without a number; that of a store has one, or is of a kind of its
+    own: no right, no such file, a timeout.
     """
-    if isinstance(error, (TimeoutError, ConnectionError)):
-        return True
-    return isinstance(error, OSError) and error.errno is not None
+    return isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None)
 
 
 def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) -> pa.Table:

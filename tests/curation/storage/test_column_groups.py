@@ -149,7 +149,9 @@ def test_it_is_worth_another_try_when_the_store_fails(store):
     file = write_columns(store, "a.parquet", table_of(range(30)))
 
     class Flaky(Store):
-        def open_read(self, path, **how):
+        is_local = False
+
+        def read_bytes(self, path):
             raise OSError(5, "503 Slow Down")
 
     with pytest.raises(TransientError, match=r"a\.parquet: could not be read: .*Slow Down"):
