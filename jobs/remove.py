@@ -70,11 +70,20 @@ def remove_command(args: argparse.Namespace) -> int:
         result.erased += carry_out(store)
     sys.stderr.writelines(f"removal {erased.number}: erased\n" for erased in result.erased)
     document = _values(result)
-    document["run"] = None if args.no_run or not _had_version(store, record) else _new_version(args, recipe)
+    document["run"] = None
+    mistakes = None
+    if not args.no_run and _had_version(store, record):
+        try:
+            document["run"] = _new_version(args, recipe)
+        except RecipeError as error:
+            # What was asked for is done: rows are erased, whatever hinders the run that would deliver the rest.
+            mistakes = error
     if args.json:
         write_json(document)
     else:
         sys.stdout.write(_text(args.dir, document, result, given=takedown is not None))
+    if mistakes is not None:
+        raise RecipeError(f"the rows are removed, but no new version could be written: {mistakes}") from mistakes
     return ExitCode.QUARANTINED if document["run"] and document["run"]["quarantined"] else ExitCode.DONE
 
 

@@ -24,11 +24,21 @@ Tuning = Annotated[T, _Tuning()]
 """`workers: Tuning[int]` is left out of fingerprints: changing it repeats no work."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """Marks a setting that came when there were runs already, and whose default changes nothing."""
+
+
+Later = Annotated[T, _Later()]
+"""`targets: Later[str | None]` is left out of fingerprints where it has its default: what older runs did stays done."""
+
+
 def fingerprinted_settings(config: BaseModel) -> dict[str, Any]:
     """The settings of a config that its results depend on, as JSON values, nested ones included."""
     settings = config.model_dump(mode="json")
     for name, field in type(config).model_fields.items():
-        if any(isinstance(mark, _Tuning) for mark in field.metadata):
+        as_before = any(isinstance(mark, _Later) for mark in field.metadata) and getattr(config, name) == field.default
+        if as_before or any(isinstance(mark, _Tuning) for mark in field.metadata):
             del settings[name]
         else:
             settings[name] = _without_tuning(getattr(config, name), settings[name])

@@ -63,7 +63,9 @@ class LedgerOperator(Operator):
             known = self._alive_values(item, part, alive)
             if isinstance(item, MeasuredItem):
                 self._check_keys(item, values, known)
-                ends.set_aside(alive, known["row"].to_numpy(), item.layout.name)
+                unknown = alive[~np.isin(alive, known["row"].to_numpy())]
+                self._check_unknown(item, part, unknown)
+                ends.set_aside(unknown, item.layout.name)
             ends.add(known, item)
             values = self._with_columns(values, item, known)
         for field, column in zip(_END_FIELDS, ends.columns(), strict=True):
@@ -74,6 +76,15 @@ class LedgerOperator(Operator):
         wanted = _scalars(item)
         marks = ["reason", "detail"] if isinstance(item, DecidedItem) else ["key", *END_COLUMNS]
         return self._lineage.ends(item, part, alive, [*wanted, *marks])
+
+    def _check_unknown(self, item: MeasuredItem, part: int, rows: np.ndarray) -> None:
+        """Raises CorruptionError where a part was committed, and not set aside, without a row that is alive."""
+        if len(rows) and self._lineage.part_commit(item, part) is not None:
+            commits = self._lineage.store.locate(item.layout.commits)
+            raise CorruptionError(
+                f"{commits}: part {part} was measured without row {rows[0]}, which is alive: a verdict that lets it "
+                "through was made again after that; delete that folder, and the next run measures what is missing"
+            )
 
     def _check_keys(self, item: MeasuredItem, values: pa.Table, known: pa.Table) -> None:
         """Raises CorruptionError where a row was measured as another: the source was written anew while it was read."""
@@ -145,9 +156,9 @@ class _Ends:
         for row, detail in details.items():
             self._ends[row] = (Outcome.REJECTED.value, REMOVAL_STEP, REMOVED, detail)
 
-    def set_aside(self, alive: np.ndarray, known: np.ndarray, step: str) -> None:
+    def set_aside(self, rows: np.ndarray, step: str) -> None:
         """Rows that the item should know and does not: their part was quarantined."""
-        for row in alive[~np.isin(alive, known)].tolist():
+        for row in rows.tolist():
             self._ends[row] = (
                 Outcome.FAILED,
                 step,

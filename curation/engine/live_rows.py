@@ -45,8 +45,9 @@ def live_frame(lineage: Lineage, columns: Sequence[str]) -> pl.LazyFrame:
                 # Polars counts rows before it judges them.
                 frame = frame.head(n_rows).collect(engine="streaming").lazy()
                 n_rows -= frame.select(pl.len()).collect().item()
-            frame = frame if predicate is None else frame.filter(predicate)
-            yield frame.select(wanted or names).collect(engine="streaming")
+            # The condition is not handed on: each source in Python would have it pickled, with the rows that it holds.
+            piece = frame.select(wanted or names).collect(engine="streaming")
+            yield piece if predicate is None else piece.filter(predicate)
             if n_rows == 0:
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,7 @@ BATCH_ROWS = 65_536
 """About so many rows are read, and handed on, at a time."""
 VECTOR_BATCH_ROWS = 8_192
 """The same where there are lists among the columns."""
-_AHEAD = 3
+_AHEAD = max(3, min(16, os.cpu_count() or 1))
 _AHEAD_IN_STORE = 16
 """Reads of an object store under way: each waits much longer than it works."""
 

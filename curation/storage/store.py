@@ -40,6 +40,7 @@ class Store:
     def __setstate__(self, state: dict[str, str]) -> None:
         self.url = state["url"]
         self._fs = None
+        self._root = ""
 
     @property
     def fs(self) -> Any:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from curation.contracts.config import StepConfig, Tuning
+from curation.contracts.config import Later, StepConfig, Tuning
 from curation.contracts.exchange import Exchange, ExchangeSpec
 from curation.errors import RecipeError
 from curation.evaluation_sets.files import find_set
@@ -59,7 +59,7 @@ class DeduplicateSemanticConfig(StepConfig):
     sample_rows: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
     keep: Literal["farthest", "nearest", "best_score"] = "farthest"
-    targets: str | None = Field(None, min_length=1)
+    targets: Later[str | None] = Field(None, min_length=1)
     tile_rows: Tuning[int] = Field(2048, ge=1, le=32_768)
 
 

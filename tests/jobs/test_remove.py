@@ -92,3 +92,15 @@ def test_recipe_is_asked_for_when_the_folder_has_none(out, tmp_path, capsys):
     keys.write_text("0" * 32)
     assert main(["remove", out, "--keys", str(keys)]) == 2
     assert "recipe.yaml: is missing, so nothing tells where the rows come from" in capsys.readouterr().err
+
+
+def test_what_was_removed_is_told_when_the_rest_cannot_be_delivered_anew(out, tmp_path, capsys):
+    recipe = Path(out) / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("list.jsonl", "gone.jsonl"))
+    urls = listed(tmp_path, "http://example.com/8.jpg\n")
+    assert main(["remove", out, "--runner", "in-process", "--urls", urls, "--json"]) == 2
+    said = capsys.readouterr()
+    done = json.loads(said.out)
+    assert (done["removal"], done["erased"][0]["pool_rows"], done["run"]) == (1, 1, None)
+    assert "the rows are removed, but no new version could be written" in said.err
+    assert "gone.jsonl" in said.err

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import Field, ValidationError
 
-from curation.contracts.config import Config, StepConfig, Tuning, fingerprinted_settings
+from curation.contracts.config import Config, Later, StepConfig, Tuning, fingerprinted_settings
 
 
 class Inner(Config):
@@ -73,3 +73,13 @@ def test_the_step_is_called_by_its_name_when_it_has_one():
 def test_a_config_cannot_be_changed_when_it_is_made():
     with pytest.raises(ValidationError, match="frozen"):
         outer().workers = 3
+
+
+class Grown(Config):
+    size: int = 1
+    later: Later[str | None] = None
+
+
+def test_setting_that_came_later_is_in_fingerprints_where_it_is_used():
+    assert fingerprinted_settings(Grown()) == {"size": 1}
+    assert fingerprinted_settings(Grown(later="a")) == {"size": 1, "later": "a"}

@@ -1,8 +1,10 @@
 """The ledger of a part: every row of the source, with one outcome."""
 
+import pytest
 from toy_lineage import ByHand
 
 from curation.engine.ledger_operator import LedgerOperator
+from curation.errors import CorruptionError
 from curation.storage.layout import UnitsLayout
 from schemas.columns import COLUMNS, Role
 
@@ -48,6 +50,21 @@ def test_rows_are_failed_at_the_phase_when_it_set_their_part_aside(tmp_path):
     assert aside == [row for row in range(16, 32) if row % 7 >= 3]
     assert {row["step"] for row in rows if row["reason"] == "quarantined"} == {"draw-develop"}
     assert {row["text_words"] for row in rows} == set(range(7))
+
+
+def test_rows_are_not_called_set_aside_when_their_part_was_committed_without_them(tmp_path):
+    run = ByHand(tmp_path, STEPS)
+    first, threshold, second = run.plan.items
+    run.measure(first)
+    before = run.lineage
+    run.decide(threshold)
+    run.measure(second)
+    # The verdict is made again, and lets all rows through.
+    run.lineage = before.then(run.lineage.items[-1])
+    with pytest.raises(
+        CorruptionError, match=r"part 1 was measured without row 16, which is alive: .* delete that folder"
+    ):
+        operator_of(run).ledger_of(1)
 
 
 def test_a_source_column_stands_once_when_a_phase_persisted_it(tmp_path):

@@ -160,6 +160,7 @@ def test_an_object_store_says_that_all_won_when_racers_put_the_same(store):
 def test_it_is_opened_anew_when_a_store_was_pickled(store):
     store.write_bytes("a", b"1")
     again = pickle.loads(pickle.dumps(store))
+    assert pickle.loads(pickle.dumps(store)).locate("a") == store.locate("a")
     assert again.url == store.url
     assert again.read_bytes("a") == b"1"
 
