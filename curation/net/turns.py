@@ -133,7 +133,7 @@ class HostTurns:
         self._report(Report(host, UNREACHABLE, cause=cause, port=port))
 
     def report_served(self, host: str, port: int = 0) -> None:
-        """The host answered as usual. Tells the coordinator after something else was told, until that is made up for."""
+        """The host answered as usual. Tells the coordinator after something else was told, until it is made up for."""
         if len(self._served_at) >= _MAX_SERVED and host not in self._served_at:
             self._served_at.clear()
         self._served_at[host] = asyncio.get_running_loop().time()
