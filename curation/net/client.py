@@ -55,7 +55,7 @@ class _Errand:
 class _Step:
     body: bytes | None = None
     location: URL | None = None
-    seconds: float = 0.0
+    left_s: float = 0.0
 
 
 class WebClient:
@@ -159,7 +159,7 @@ class WebClient:
             if step.location is None:
                 return step.body
             url = step.location
-            budget_s -= step.seconds
+            budget_s = step.left_s
 
     async def _hop_in_time(self, url: URL, errand: _Errand, budget_s: float, interval_s: float) -> _Step:
         """One request, in a turn that is still good when there is room for its body.
@@ -221,8 +221,6 @@ class WebClient:
     async def _hop(self, url: URL, errand: _Errand, budget_s: float, turn: HostTurn) -> _Step:
         step = _Step()
         turn.begin()
-        clock = self._clock
-        started = clock()
         deadline = self._deadlines.start(budget_s)
         try:
             with deadline:
@@ -234,7 +232,7 @@ class WebClient:
                 self._turns.report_unreachable((url.raw_host or "").lower(), failure.reason, url.port or 0)
             raise failure from error
         finally:
-            step.seconds = clock() - started
+            step.left_s = deadline.left_s
             if step.body is None:
                 errand.gate.release()
         return step

@@ -37,6 +37,10 @@ class DeadlineWatch:
         """The loop's time."""
         return self._loop.time()
 
+    def held_up_s(self) -> float:
+        """By so much deadlines will be put off when they are looked at next."""
+        return 0.0 if self._next_look is None else max(0.0, self._loop.time() - self._planned - HELD_UP_S)
+
     def add(self, deadline: Deadline) -> None:
         """Looks after it from now on."""
         self._running.add(deadline)
@@ -55,7 +59,7 @@ class DeadlineWatch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        late_s = now - self._planned - HELD_UP_S
+        late_s = self.held_up_s()
         if late_s > 0:
             for deadline in self._running:
                 deadline.put_off(late_s)
@@ -114,6 +118,11 @@ class Deadline:
         """Everything may take so much longer."""
         self._end += seconds
         self.due += seconds
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the attempt's time; what it was put off by is left."""
+        return self._end + self._watch.held_up_s() - self._watch.now()
 
     def expire(self) -> None:
         """Ends what the task is waiting for."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import errno
+from math import inf
 
 from curation.net.turn_messages import SERVED, THROTTLED, Closure, Report, TurnLimits
 from schemas.outcomes import FailureReason
 
 THROTTLED_STREAK = 2.0
-"""A single 429 that asks for no rest may be about one URL; so many in succession are about the host."""
+"""A single complaint that asks for no rest may be about one URL; so many in succession are about the host."""
 
-_SERVED_FOR_ONE = 4
+SERVED_FOR_ONE = 4
 """So many answers as usual make up for one complaint: a host that throttles more than a fifth is throttling."""
-_MOST_THROTTLED = 3.0
+MOST_THROTTLED = 3
+_OLD_S = 60.0
+"""Complaints that are older do not count if the host has answered as usual since, whoever was answered."""
 _LONGEST_REST_S = 3600.0
 _TRIAL_S = 10.0
 """Other ports of a host do not wait longer than this for what becomes of the request that tries one."""
@@ -47,7 +50,10 @@ class HostHealth:
     is served, all is as before; if not, it is given up again.
     """
 
-    __slots__ = ("_cause", "_closed", "_closed_until", "changed_at", "on_trial", "throttled", "told", "unreachable")
+    __slots__ = (
+        *("_cause", "_closed", "_closed_until", "_complained_at", "_served_at"),
+        *("changed_at", "on_trial", "throttled", "told", "unreachable"),
+    )
 
     def __init__(self) -> None:
         self.throttled = 0.0
@@ -58,6 +64,7 @@ class HostHealth:
         self._cause: Closure | None = None
         self._closed = False
         self._closed_until = 0.0
+        self._complained_at = self._served_at = -inf
 
     @property
     def troubled(self) -> bool:
@@ -82,15 +89,17 @@ class HostHealth:
         """Takes a report; returns for how many seconds the host must rest, 0 for not at all."""
         self.changed_at = now
         if report.kind == SERVED:
-            self._note_served(now)
+            self._note_served(report, now)
             return 0.0
         if report.kind == THROTTLED:
             return self._note_throttled(report, limits, now)
         self._note_unreachable(report, limits, now)
         return 0.0
 
-    def _note_served(self, now: float) -> None:
-        self.throttled = max(0.0, self.throttled - 1 / _SERVED_FOR_ONE)
+    def _note_served(self, report: Report, now: float) -> None:
+        self._served_at = now
+        made_up = MOST_THROTTLED if self.on_trial else (1 + report.served) / SERVED_FOR_ONE
+        self.throttled = max(0.0, self.throttled - made_up)
         self.unreachable = 0
         asked_for = self._cause is not None and self._cause.reason is not FailureReason.HOST_DOWN
         if self._closed and asked_for and now < self._closed_until:
@@ -99,12 +108,19 @@ class HostHealth:
         self.on_trial = self._closed = False
 
     def _note_throttled(self, report: Report, limits: TurnLimits, now: float) -> float:
-        before = max(0.0, self.throttled - report.served / _SERVED_FOR_ONE)
-        self.throttled = min(_MOST_THROTTLED, before + 1)
+        since_served_s = min(report.since_served_s, now - self._served_at)
+        since_complaint_s = now - self._complained_at
+        is_old = since_complaint_s > _OLD_S and since_served_s < since_complaint_s
+        before = 0.0 if is_old else max(0.0, self.throttled - report.served / SERVED_FOR_ONE)
+        self.throttled = min(float(MOST_THROTTLED), before + 1)
+        self._complained_at = now
         # A host that throttles is there.
         self.unreachable = 0
         rests = report.pause_s <= limits.max_rest_s
-        if self.throttled < THROTTLED_STREAK and not self.on_trial and not (report.asked and rests):
+        # A single 503 between answers as usual is about one URL, whatever it asks for.
+        is_busy = report.cause is FailureReason.HTTP_TOO_MANY_REQUESTS or since_served_s > report.pause_s
+        at_once = report.asked and rests and is_busy
+        if self.throttled < THROTTLED_STREAK and not self.on_trial and not at_once:
             return 0.0
         if rests:
             return report.pause_s

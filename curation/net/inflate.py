@@ -132,9 +132,10 @@ class _Zstandard:
 
 
 class _NotUndone:
-    """An encoding that is registered, and that no server has a reason to use for an image."""
+    """An encoding that no server has a reason to use for an image."""
 
-    complete = False
+    # It fails at the first byte.
+    complete = True
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         raise zlib.error("not undone")
@@ -147,15 +148,16 @@ _LAYERS: dict[str, Callable[[], _Layer]] = {
     "br": _Brotli,
     "zstd": _Zstandard,
     **dict.fromkeys(("aes128gcm", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress"), _NotUndone),
+    **dict.fromkeys(("bzip2", "x-bzip2", "lzma", "xz", "snappy", "lz4"), _NotUndone),
 }
-"""What undoes each encoding of IANA's registry (HTTP Content Coding Registry) but `identity`."""
+"""What undoes each encoding of IANA's registry (HTTP Content Coding Registry) but `identity`, and of common usage."""
 
 
 class BodyReader:
     """Collects a body whose length is capped before and after inflating.
 
     gzip, deflate, br and zstd are undone, up to three of them one around the other. None of them is ever asked for,
-    and headers lie: a name that is registered for no encoding (`aws-chunked`, `utf-8`, `image/jpeg` …) stands for none,
+    and headers lie: a name of no encoding (`aws-chunked`, `utf-8`, `image/jpeg` …) stands for none,
     and a body that begins like an image, as its encoding cannot, is kept as it came.
     """
 

@@ -58,7 +58,8 @@ def _directives_for(agent: str, value: str) -> Iterator[str]:
                 concerned = word in ("*", agent)
         elif concerned:
             yield word
-        is_value = names and word in _VALUED
+        # With nothing behind its colon, what follows is the next directive.
+        is_value = names and word in _VALUED and value[end : end + 1] not in ",;"
 
 
 def reserves_mining(values: Iterable[str]) -> bool:

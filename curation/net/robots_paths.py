@@ -22,13 +22,16 @@ _PART_STEPS = 250
 _FEW = 64
 """So many rules with wildcards are compared one and all: sooner done than to find out which need not be."""
 _GRAM = 3
-# What a rule takes in memory, and what it takes for each part that it is cut into, as measured.
+# What a rule takes in memory, what it takes for each part that it is cut into and for being cut, as measured.
 _RULE_BYTES = 300
 _STAR_BYTES = 100
+_WILDCARD_BYTES = 200
 
 # Escapes that are left as they are where spellings are made one: a quoted slash is no slash, and `%25` no `%`.
 _KEPT = "/%"
 _KEPT_IN_RULES = "/%*"
+# Reserved in URLs, and nothing to rules: quoted, they would make a rule longer than one that its owner wrote longer.
+_RESERVED = "=?&:@!+,;'()[]"
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _PLAIN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/(?!/)[A-Za-z0-9_.~/=-]*)")
 _PLAIN_RULE = re.compile(r"[A-Za-z0-9_.~/=*-]+\$?")
@@ -152,7 +155,9 @@ class PathRules:
             rules = self._plain
         known = rules.get(pattern)
         if known is None:
-            self.size_bytes += _RULE_BYTES + 2 * (len(pattern) + len(line)) + _STAR_BYTES * pattern.count("*")
+            stars = pattern.count("*")
+            self.size_bytes += _RULE_BYTES + 2 * (len(pattern) + len(line))
+            self.size_bytes += _STAR_BYTES * stars + _WILDCARD_BYTES * (stars > 0)
         if known is None or rule.rank > known.rank:
             rules[pattern] = rule
         if allows and pattern.endswith("/index.html") and rules is not self._exact:
@@ -188,7 +193,7 @@ def _respelt(text: str, kept: str) -> str:
 
     quoted = {ord(character): f"%{ord(character):02X}" for character in kept}
     text = _ESCAPES.sub(unquoted, text) if "%" in text else text
-    return quote(text, safe=f"{kept}=")
+    return quote(text, safe=kept + _RESERVED)
 
 
 def _grams(path: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from schemas.outcomes import FailureReason
@@ -44,7 +45,8 @@ class Report(NamedTuple):
         cause: Why it was unreachable, or how it throttled.
         port: Where; 0 for the host as a whole.
         asked: The host itself asked for this rest.
-        served: Answers as usual since the last report of this worker that are not told yet.
+        served: Answers as usual since the last report of this worker that are not told yet; a SERVED is one more.
+        since_served_s: So long ago is the last answer as usual that this worker had from the host.
     """
 
     host: str
@@ -54,6 +56,7 @@ class Report(NamedTuple):
     port: int = 0
     asked: bool = False
     served: int = 0
+    since_served_s: float = inf
 
 
 @dataclass(slots=True)

@@ -13,11 +13,14 @@ from curation.contracts.shared import SharedLink
 from curation.net.ask_window import AskWindow
 from curation.net.domains import registrable_domain
 from curation.net.failures import FetchFailure
+from curation.net.host_health import MOST_THROTTLED, SERVED_FOR_ONE
 from curation.net.turn_desk import TurnDesk
 from curation.net.turn_messages import SERVED, THROTTLED, UNREACHABLE, Closure, Grant, Report
 from schemas.outcomes import FailureReason
 
 _MAX_REMEMBERED = 100_000
+_MAX_SERVED = 10_000
+"""Of so many hosts at most it is known when they last answered as usual."""
 _SHORTEST = 0.7
 """Share of the time that it may be kept after which a turn ends at the earliest."""
 _ASKED_PER_S = 10.0
@@ -85,8 +88,9 @@ class HostTurns:
         self._desks = [TurnDesk(link, copy, self) for copy in range(link.copies)]
         self._queues: dict[str, _Queue] = {}
         self._closed: dict[tuple[str, int], tuple[float, Closure]] = {}
-        # Answers as usual since something else was told of the place.
-        self._troubled: dict[tuple[str, int], int] = {}
+        # Answers as usual since something else was told of the place, and how many of them are told.
+        self._troubled: dict[tuple[str, int], tuple[int, int]] = {}
+        self._served_at: dict[str, float] = {}
         self._windows: list[AskWindow] = []
         self._linger_s = 0.0
 
@@ -121,20 +125,26 @@ class HostTurns:
             asked: The host itself said for how long.
         """
         self.rests(host)
-        self._report(Report(host, THROTTLED, pause_s, cause, port, asked))
+        since_served_s = asyncio.get_running_loop().time() - self._served_at.get(host, -inf)
+        self._report(Report(host, THROTTLED, pause_s, cause, port, asked, since_served_s=since_served_s))
 
     def report_unreachable(self, host: str, cause: FailureReason, port: int = 0) -> None:
         """No connection to the host came about."""
         self._report(Report(host, UNREACHABLE, cause=cause, port=port))
 
     def report_served(self, host: str, port: int = 0) -> None:
-        """The host answered as usual. Tells the coordinator only the first time after something else was told."""
-        served = self._troubled.get((host, port))
-        if served is None:
+        """The host answered as usual. Tells the coordinator after something else was told, until it is made up for."""
+        if len(self._served_at) >= _MAX_SERVED and host not in self._served_at:
+            self._served_at.clear()
+        self._served_at[host] = asyncio.get_running_loop().time()
+        if (host, port) not in self._troubled:
             return
-        self._troubled[host, port] = served + 1
-        if not served:
-            self._desk(host).report(Report(host, SERVED, port=port))
+        served, told = self._troubled[host, port]
+        served += 1
+        if served == 1 or (served % SERVED_FOR_ONE == 0 and served <= SERVED_FOR_ONE * MOST_THROTTLED):
+            self._desk(host).report(Report(host, SERVED, port=port, served=served - told - 1))
+            told = served
+        self._troubled[host, port] = served, told
 
     async def close(self) -> None:
         """Gives every turn back."""
@@ -143,12 +153,11 @@ class HostTurns:
 
     def _report(self, report: Report) -> None:
         place = report.host, report.port
-        served = self._troubled.pop(place, 0)
+        served, told = self._troubled.pop(place, (0, 0))
         if len(self._troubled) >= _MAX_REMEMBERED:
             del self._troubled[next(iter(self._troubled))]
-        self._troubled[place] = 0
-        # The first of them was told at once.
-        self._desk(report.host).report(report._replace(served=max(0, served - 1)))
+        self._troubled[place] = 0, 0
+        self._desk(report.host).report(report._replace(served=served - told))
 
     def _desk(self, host: str) -> TurnDesk:
         if len(self._desks) == 1:

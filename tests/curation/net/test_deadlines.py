@@ -136,6 +136,30 @@ def test_no_host_is_blamed_when_this_process_was_held_up(web: RawWeb, handler, s
     assert asyncio.run(story()) == expected
 
 
+@pytest.mark.parametrize("last", [_answers_late, _says_nothing])
+def test_time_that_is_left_behind_a_redirect_is_not_less_when_this_process_was_held_up(web: RawWeb, last):
+    async def leads_on(exchange: Exchange) -> None:
+        await asyncio.sleep(0.3)
+        await exchange.respond(302, b"", {"Location": "/end"})
+
+    web.handle("/end", last)
+    url = web.handle("/x", leads_on)
+
+    async def story() -> tuple[Reason | None, float]:
+        client = open_client(**{**LONG, "total_timeout_s": 1.5})
+        fetching = asyncio.ensure_future(client.fetch(url, asyncio.Semaphore(1)))
+        await asyncio.sleep(0.15)
+        # Nothing on the loop is done meanwhile.
+        time.sleep(2.0)
+        got = await fetching
+        await client.close()
+        return got.reason, got.seconds
+
+    reason, seconds = asyncio.run(story())
+    assert reason is (Reason.TOTAL_TIMEOUT if last is _says_nothing else None)
+    assert seconds < 4.5
+
+
 def test_connecting_is_not_too_slow_when_this_process_was_held_up(web: RawWeb):
     url = web.on("/x", body=b"abc")
 

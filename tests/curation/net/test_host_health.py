@@ -19,10 +19,44 @@ def test_host_rests_when_it_throttles_twice_in_succession_and_only_then():
 
 
 def test_host_rests_at_once_when_it_asks_for_it():
+    told = {"cause": Reason.HTTP_TOO_MANY_REQUESTS, "asked": True}
+    assert noted(HostHealth(), THROTTLED, SERVED, THROTTLED, **told) == [5.0, 0, 5.0]
+    assert noted(HostHealth(), THROTTLED, SERVED, THROTTLED, since_served_s=0.1, **told) == [5.0, 0, 5.0]
+    assert noted(HostHealth(), THROTTLED, pause_s=0.0, **told) == [0]
+    assert noted(HostHealth(), THROTTLED, pause_s=31.0, **told) == [0]
+
+
+def test_host_does_not_rest_when_a_single_503_between_answers_as_usual_asks_for_it():
+    told = {"cause": Reason.HTTP_SERVER_ERROR, "asked": True}
+    # Nothing is known of answers as usual, or the last is long ago.
+    assert noted(HostHealth(), THROTTLED, **told) == [5.0]
+    assert noted(HostHealth(), THROTTLED, since_served_s=5.1, **told) == [5.0]
     health = HostHealth()
-    assert noted(health, THROTTLED, SERVED, THROTTLED, asked=True) == [5.0, 0, 5.0]
-    assert noted(HostHealth(), THROTTLED, pause_s=0.0, asked=True) == [0]
-    assert noted(HostHealth(), THROTTLED, pause_s=31.0, asked=True) == [0]
+    assert noted(health, THROTTLED, since_served_s=4.9, **told) == [0]
+    # The worker that is answered may be another one.
+    noted(health, *[SERVED] * 4, now=110.0)
+    assert noted(health, THROTTLED, now=114.0, **told) == [0]
+    # Twice in succession, it is the host.
+    assert noted(health, THROTTLED, now=114.0, since_served_s=0.1, **told) == [5.0]
+
+
+def test_complaint_does_not_count_when_it_is_old_and_the_host_has_answered_since():
+    health = HostHealth()
+    long = {"pause_s": 3600.0, "asked": True}
+    for now in (100.0, 161.0, 222.0, 283.0):
+        noted(health, THROTTLED, now=now, since_served_s=1.0, **long)
+        assert health.closure(now) is None
+    noted(health, THROTTLED, now=344.0, since_served_s=61.5, **long)
+    assert health.closure(344.0) is not None
+
+
+def test_nothing_is_left_of_complaints_when_a_trial_is_served():
+    health = HostHealth()
+    noted(health, *[THROTTLED] * 3, pause_s=3600.0)
+    assert health.closure(3701.0) is None
+    noted(health, SERVED, now=3701.0)
+    noted(health, THROTTLED, pause_s=3600.0, now=3702.0)
+    assert health.closure(3702.0) is None
 
 
 def test_host_rests_when_every_other_answer_throttles():

@@ -116,6 +116,18 @@ def test_host_is_left_alone_when_it_asks_for_it_between_answers_as_usual(web: Ra
     assert min(rests) > 0.9
 
 
+def test_others_do_not_wait_when_a_single_url_is_unavailable_for_a_while(web: RawWeb):
+    async def heals(exchange: Exchange) -> None:
+        await exchange.respond(503 if exchange.nth == 1 else 200, BODY, {"Retry-After": "1"})
+
+    url = web.handle("/heals", heals)
+    others = [web.on(f"/{number}", body=BODY) for number in range(6)]
+    got = fetch_all([others[0], url, *others[1:]], together=True, retries=2, limits=TurnLimits(1, max_rest_s=2.0))
+    assert [each.body for each in got] == [BODY] * 7
+    assert got[1].seconds > 0.9
+    assert max(each.seconds for each in (*got[:1], *got[2:])) < 0.7
+
+
 def test_reason_is_what_the_host_said_when_it_asks_for_hours_by_503(web: RawWeb):
     urls = [web.on(f"/{number}", 503, headers={"Retry-After": "7200"}) for number in range(4)]
     got = fetch_all(urls)

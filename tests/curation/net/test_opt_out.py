@@ -25,6 +25,11 @@ from curation.net.opt_out import ROBOTS_TAGS, reserves_mining, robots_tag_object
         (["max-image-preview: none"], None),
         (["max-image-preview:none, noai"], "noai"),
         (["max-snippet:-1, max-video-preview: 3, noindex"], "noindex"),
+        # A value may be missing.
+        (["max-snippet:, noai"], "noai"),
+        (["max-snippet: ; noai"], "noai"),
+        (["unavailable_after:, noai"], "noai"),
+        (["unavailable_after:"], None),
         (["*"], None),
         (["nofollow, x-noai, noaim"], None),
         # Owners separate directives in other ways.

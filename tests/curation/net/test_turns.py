@@ -8,7 +8,7 @@ from turn_takers import Guests, gathered, link_to, with_workers, workers
 
 from curation.net.ask_window import AskWindow
 from curation.net.coordinator import TurnCoordinator
-from curation.net.turn_messages import THROTTLED, Ask, Poll, Report, TurnLimits
+from curation.net.turn_messages import SERVED, THROTTLED, Ask, Poll, Report, TurnLimits
 from curation.net.turns import HostGivenUp, HostTurns
 from schemas.outcomes import FailureReason as Reason
 
@@ -269,6 +269,40 @@ def test_host_does_not_rest_when_it_served_between_two_complaints():
         return time.monotonic() - started
 
     assert with_workers(1, work, TurnLimits(2)) < 0.2
+
+
+def test_host_is_not_given_up_when_workers_complain_that_are_answered_in_between():
+    async def work(crew):
+        for _ in range(2):
+            for turns in crew:
+                await Guests().visit(turns, "h")
+                turns.report_throttled("h", 3600.0, cause=Reason.HTTP_TOO_MANY_REQUESTS, asked=True)
+                for _ in range(12):
+                    turns.report_served("h")
+                # It is told by now.
+                await asyncio.sleep(0.2)
+        started = time.monotonic()
+        await Guests().visit(crew[0], "h")
+        return time.monotonic() - started
+
+    assert with_workers(3, work, TurnLimits(4, max_rest_s=30)) < 1.0
+
+
+def test_answers_are_told_once_each_when_a_host_has_complained():
+    async def work(crew):
+        turns, told = crew[0], []
+        turns._desks[0].report = told.append
+        turns.report_served("h")
+        turns.report_throttled("h", 1.0)
+        for _ in range(40):
+            turns.report_served("h")
+        turns.report_throttled("h", 1.0)
+        turns.report_throttled("h", 1.0)
+        return [(report.kind, report.served) for report in told]
+
+    first, *served, second, third = with_workers(1, work, TurnLimits(4))
+    assert served == [(SERVED, 0), (SERVED, 2), (SERVED, 3), (SERVED, 3)]
+    assert (first, second, third) == ((THROTTLED, 0), (THROTTLED, 28), (THROTTLED, 0))
 
 
 def test_host_is_given_up_for_all_when_connections_fail_in_succession():
