@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import pytest
+from loop_turns import counted_turns
 from raw_web import Exchange, RawWeb
 from web_clients import fetch_all, fetch_one, open_client
 from yarl import URL
@@ -193,13 +194,6 @@ def test_urls_are_compared_one_at_a_time_when_the_rules_are_many():
 
     async def story() -> tuple[list[str | None], int]:
         gate = RobotsGate(answer, "test-bot")
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
 
         async def detail(number: int) -> str | None:
             with pytest.raises(FetchFailure) as refused:
@@ -208,11 +202,10 @@ def test_urls_are_compared_one_at_a_time_when_the_rules_are_many():
 
         # The file is there already: all would be compared before anything else gets its turn.
         await detail(999)
-        counting = asyncio.ensure_future(count())
-        details = await asyncio.gather(*map(detail, range(100, 150)))
-        counting.cancel()
+        with counted_turns() as turns:
+            details = await asyncio.gather(*map(detail, range(100, 150)))
         gate.close()
-        return details, turns
+        return details, turns.count
 
     details, turns = asyncio.run(story())
     assert details[49] == "robots.txt, line 151: Disallow: /*149*x"

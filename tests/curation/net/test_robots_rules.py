@@ -4,6 +4,7 @@ import random
 import time
 
 import pytest
+from loop_turns import counted_turns
 from protego import Protego
 
 from curation.net.robots_rules import RobotsRules
@@ -187,18 +188,9 @@ def test_rules_are_the_same_when_they_are_read_a_slice_at_a_time():
     text = "User-agent: *\r\n" + "".join(f"Disallow: /*{number}$\r\n" for number in range(2000)) + "Crawl-delay: 3"
 
     async def read() -> tuple[RobotsRules, int]:
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.ensure_future(count())
-        rules = await RobotsRules.read(text, "my-bot")
-        counting.cancel()
-        return rules, turns
+        with counted_turns() as turns:
+            rules = await RobotsRules.read(text, "my-bot")
+        return rules, turns.count
 
     rules, turns = asyncio.run(read())
     whole = RobotsRules(text, "my-bot")

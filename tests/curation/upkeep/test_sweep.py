@@ -94,36 +94,36 @@ def test_young_files_stay_when_the_clock_of_this_machine_is_ahead(run):
     assert set(done.young) == LEFT
 
 
+@pytest.fixture
+def there(run, monkeypatch, tmp_path):
+    """A copy of the run in an object store."""
+    server = S3Server()
+    try:
+        use_server(server, monkeypatch)
+        # The servers of one process share what they hold.
+        store = Store(f"s3://{BUCKET}/{tmp_path.name}")
+        copy_run(str(run), store.url)
+        yield store
+    finally:
+        server.close()
+
+
 @pytest.mark.usefixtures("clock_ahead")
-def test_young_files_stay_in_an_object_store_when_the_clock_of_this_machine_is_ahead(run, monkeypatch):
-    server = S3Server()
-    try:
-        use_server(server, monkeypatch)
-        there = Store(f"s3://{BUCKET}/run")
-        copy_run(str(run), there.url)
-        for name in LEFT:
-            there.write_bytes(name, b"left")
-        done = sweep(there.url)
-        assert (done.files, set(done.young)) == ((), LEFT)
-    finally:
-        server.close()
+def test_young_files_stay_in_an_object_store_when_the_clock_of_this_machine_is_ahead(there):
+    for name in LEFT:
+        there.write_bytes(name, b"left")
+    done = sweep(there.url)
+    assert (done.files, set(done.young)) == ((), LEFT)
 
 
-def test_what_dead_writers_left_goes_from_an_object_store_when_it_is_old(run, monkeypatch):
-    server = S3Server()
-    try:
-        use_server(server, monkeypatch)
-        there = Store(f"s3://{BUCKET}/swept")
-        copy_run(str(run), there.url)
-        before = {file.path for file in there.files_below()}
-        for name in LEFT:
-            there.write_bytes(name, b"left")
-        done = sweep(there.url, now=there.now() + timedelta(days=2))
-        assert {path for path, _ in done.files} == LEFT
-        assert (done.young, done.held) == ((), ())
-        assert {file.path for file in there.files_below()} == before
-    finally:
-        server.close()
+def test_what_dead_writers_left_goes_from_an_object_store_when_it_is_old(there):
+    before = {file.path for file in there.files_below()}
+    for name in LEFT:
+        there.write_bytes(name, b"left")
+    done = sweep(there.url, now=there.now() + timedelta(days=2))
+    assert {path for path, _ in done.files} == LEFT
+    assert (done.young, done.held) == ((), ())
+    assert {file.path for file in there.files_below()} == before
 
 
 def test_what_the_run_may_use_stays_when_one_is_going_on(run):
