@@ -80,10 +80,18 @@ def _between(values: pl.LazyFrame, place: int, low: Any, high: Any) -> OrderStat
         inside, below = inside & (value >= low), value < low
     if high is not None:
         inside = inside & (value <= high)
-    counted, under = pl.collect_all(
-        [values.filter(inside).group_by("value").len("rows"), values.select(below.sum())], engine="streaming"
+    # Both are counted in one pass, smaller values as null: a plan that parts what it reads holds what either has not seen.
+    counted = (
+        values.filter(inside | below)
+        .select(pl.when(inside).then(value))
+        .group_by("value")
+        .len("rows")
+        .collect(engine="streaming")
+        .sort("value", nulls_last=True)
     )
-    counted, smaller = counted.sort("value"), int(under.item())
+    smaller = 0
+    if counted["value"].null_count():
+        smaller, counted = int(counted["rows"][-1]), counted.head(-1)
     behind = counted["rows"].cast(pl.Int64).cum_sum() + smaller
     at = int((behind <= place).sum())
     if place < smaller or at == len(counted):

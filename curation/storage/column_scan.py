@@ -82,7 +82,7 @@ def scan_columns(
                 # Polars counts rows before it judges them.
                 frame = frame.head(n_rows)
                 n_rows -= len(frame)
-            chosen = (frame if predicate is None else frame.filter(predicate)).select(names)
+            chosen = frame.select(names) if predicate is None else _without_others(frame.filter(predicate), frame, names)
             # Some expressions of polars panic where they are given no rows.
             if len(chosen):
                 yield chosen
@@ -100,6 +100,17 @@ def read_schema(store: Store, path: str) -> pa.Schema:
             return file.schema.remove_metadata()
 
     return patiently(read)
+
+
+def _without_others(chosen: pl.DataFrame, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Columns of few rows of a frame, without the texts of its others: polars only points at texts, and keeps all."""
+    chosen = chosen.select(names)
+    if 2 * len(chosen) > len(frame):
+        return chosen
+    texts = [name for name, kind in chosen.schema.items() if kind == pl.String]
+    return chosen.with_columns(
+        pl.Series(name, chosen[name].to_arrow(compat_level=pl.CompatLevel.oldest())) for name in texts
+    )
 
 
 def _batch_rows(schema: pa.Schema) -> int:

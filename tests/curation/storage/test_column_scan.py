@@ -57,6 +57,17 @@ def test_no_empty_frame_is_handed_on_when_a_condition_leaves_nothing_of_some_fil
     assert named.collect(engine="streaming").to_series().to_list() == [None] * 7 + ["rule.last"]
 
 
+def test_texts_of_rows_that_a_condition_leaves_out_are_not_kept_when_the_others_are_held(store):
+    rows = 4 * BATCH_ROWS
+    texts = pa.array([f"{row:0100d}" for row in range(rows)])
+    pieces = pa.table({"row": range(rows), "width": pa.nulls(rows, pa.int32()), "outcome": texts}, schema=SCHEMA)
+    frame = scanned(store, pieces)
+    before = pa.total_allocated_bytes()
+    few = frame.filter(pl.col("row") % 4096 == 7).collect(engine="streaming")
+    assert few["outcome"].to_list() == [f"{row:0100d}" for row in range(7, rows, 4096)]
+    assert pa.total_allocated_bytes() - before < 100 * rows // 10
+
+
 def test_rows_of_a_range_come_alone_when_one_is_given(store):
     frame = scanned(store, table(0, 200_000), rows=range(70_000, 70_003))
     assert frame.select("width").collect()["width"].to_list() == [140_000, 140_002, 140_004]
