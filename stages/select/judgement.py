@@ -9,7 +9,7 @@ import polars as pl
 
 from curation.internal_columns import internal
 
-HELD_BYTES = 256 * 2**20
+HELD_BYTES = 384 * 2**20
 """Figures of the rows that are alive are held in memory if they take no more: else they are read whenever asked for."""
 _BROKEN, _PLACE = internal("broken"), internal("place")
 _VERDICTS = {"row": pl.Int64, "reason": pl.String, "detail": pl.String}
@@ -51,7 +51,8 @@ class Judgement:
         names = [name for name in dict.fromkeys(["row", *columns]) if types[name].is_numeric()]
         if self._given_by_held(names) is not None:
             return
-        most = most_bytes // (8 * len(names))
+        some = pl.DataFrame(schema={name: types[name] for name in names}).clear(64)
+        most = 64 * most_bytes // int(some.estimated_size())
         read = self.alive().select(names).head(most + 1).collect(engine="streaming")
         self._held = (len(self._bounds), read) if len(read) <= most else None
 
