@@ -80,7 +80,7 @@ def _between(values: pl.LazyFrame, place: int, low: Any, high: Any) -> OrderStat
         inside, below = inside & (value >= low), value < low
     if high is not None:
         inside = inside & (value <= high)
-    # Both are counted in one pass, smaller values as null: a plan that parts what it reads holds what either has not seen.
+    # Both are counted in one pass, smaller values as null.
     counted = (
         values.filter(inside | below)
         .select(pl.when(inside).then(value))

@@ -82,7 +82,7 @@ def scan_columns(
                 # Polars counts rows before it judges them.
                 frame = frame.head(n_rows)
                 n_rows -= len(frame)
-            chosen = frame.select(names) if predicate is None else _without_others(frame.filter(predicate), frame, names)
+            chosen = frame.select(names) if predicate is None else _of_rows(frame, predicate, names)
             # Some expressions of polars panic where they are given no rows.
             if len(chosen):
                 yield chosen
@@ -102,9 +102,9 @@ def read_schema(store: Store, path: str) -> pa.Schema:
     return patiently(read)
 
 
-def _without_others(chosen: pl.DataFrame, frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Columns of few rows of a frame, without the texts of its others: polars only points at texts, and keeps all."""
-    chosen = chosen.select(names)
+def _of_rows(frame: pl.DataFrame, predicate: pl.Expr, names: Sequence[str]) -> pl.DataFrame:
+    """Columns of some rows, of few without the texts of the others: polars only points at texts, and so keeps all."""
+    chosen = frame.filter(predicate).select(names)
     if 2 * len(chosen) > len(frame):
         return chosen
     texts = [name for name, kind in chosen.schema.items() if kind == pl.String]
