@@ -6,8 +6,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -30,6 +30,7 @@ BATCH_ROWS = 65_536
 VECTOR_BATCH_ROWS = 8_192
 """The same where there are lists among the columns."""
 _AHEAD = max(3, min(16, os.cpu_count() or 1))
+_FRAMES_AHEAD = 2
 _AHEAD_IN_STORE = 16
 """Reads of an object store under way: each waits much longer than it works."""
 
@@ -73,21 +74,16 @@ def scan_columns(
         del batch_size
         names = schema.names if wanted is None else wanted
         asked = pa.schema([schema.field(name) for name in dict.fromkeys([*names, *(["row"] if rows else [])])])
-        for table in _gathered(
-            _tables(store, files, asked, rows, schema.names if may_lack else None), _batch_rows(asked)
-        ):
-            frame = pl.DataFrame(pl.from_arrow(table))
-            frame = frame if rows is None else frame.filter(pl.col("row").is_between(rows.start, rows.stop, "left"))
-            if n_rows is not None:
-                # Polars counts rows before it judges them.
-                frame = frame.head(n_rows)
-                n_rows -= len(frame)
-            chosen = frame.select(names) if predicate is None else _of_rows(frame, predicate, names)
+        ahead = _AHEAD if store.is_local else _AHEAD_IN_STORE
+        with ThreadPoolExecutor(ahead, "scan") as threads:
+            read = _tables(threads, ahead, store, files, asked, rows, schema.names if may_lack else None)
+            tables = _gathered(read, _batch_rows(asked))
+            frames = _in_order(threads, (partial(_frame, table, rows) for table in tables), _FRAMES_AHEAD)
+            # Polars counts rows before it judges them.
+            first = _first(frames, n_rows)
+            judged = _in_order(threads, (partial(_judged, frame, predicate, names) for frame in first), _FRAMES_AHEAD)
             # Some expressions of polars panic where they are given no rows.
-            if len(chosen):
-                yield chosen
-            if n_rows == 0:
-                return
+            yield from filter(len, judged)
 
     return register_io_source(batches, schema=expected, is_pure=False)
 
@@ -102,11 +98,37 @@ def read_schema(store: Store, path: str) -> pa.Schema:
     return patiently(read)
 
 
-def _of_rows(frame: pl.DataFrame, predicate: pl.Expr, names: Sequence[str]) -> pl.DataFrame:
-    """Columns of some rows, of few without the texts of the others: polars only points at texts, and so keeps all."""
-    chosen = frame.filter(predicate).select(names)
+def _frame(table: pa.Table, rows: range | None) -> pl.DataFrame:
+    frame = pl.DataFrame(pl.from_arrow(table))
+    return frame if rows is None else frame.filter(pl.col("row").is_between(rows.start, rows.stop, "left"))
+
+
+def _first(frames: Iterable[pl.DataFrame], n_rows: int | None) -> Iterator[pl.DataFrame]:
+    """So many rows of the frames."""
+    if n_rows is None:
+        yield from frames
+        return
+    for frame in frames:
+        if len(frame) >= n_rows:
+            yield frame.head(n_rows)
+            return
+        n_rows -= len(frame)
+        yield frame
+
+
+def _judged(frame: pl.DataFrame, predicate: pl.Expr | None, names: Sequence[str]) -> pl.DataFrame:
+    """Columns of the rows that a condition holds of."""
+    if predicate is None:
+        return frame.select(names)
+    holds = frame.select(predicate).to_series()
+    if len(holds) == holds.sum() == len(frame):
+        # A filter would copy all the same.
+        return frame.select(names)
+    # What holds of no column in particular is one value.
+    chosen = frame.filter(holds if len(holds) == len(frame) else predicate).select(names)
     if 2 * len(chosen) > len(frame):
         return chosen
+    # Polars only points at texts: a few of them would keep the others.
     texts = [name for name, kind in chosen.schema.items() if kind == pl.String]
     return chosen.with_columns(
         pl.Series(name, chosen[name].to_arrow(compat_level=pl.CompatLevel.oldest())) for name in texts
@@ -135,16 +157,20 @@ def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]
 
 
 def _tables(
-    store: Store, files: Sequence[ScannedFile], schema: pa.Schema, rows: range | None, known: Sequence[str] | None
+    threads: Executor,
+    ahead: int,
+    store: Store,
+    files: Sequence[ScannedFile],
+    schema: pa.Schema,
+    rows: range | None,
+    known: Sequence[str] | None,
 ) -> Iterator[pa.Table]:
-    ahead = _AHEAD if store.is_local else _AHEAD_IN_STORE
-    with ThreadPoolExecutor(ahead, "scan") as threads:
-        opened = _in_order(threads, (partial(_opened, store, file) for file in files), ahead)
-        reads = (partial(file.read, groups, schema, known) for file in opened for groups in file.chunks(schema, rows))
-        yield from _in_order(threads, reads, ahead)
+    opened = _in_order(threads, (partial(_opened, store, file) for file in files), ahead)
+    reads = (partial(file.read, groups, schema, known) for file in opened for groups in file.chunks(schema, rows))
+    yield from _in_order(threads, reads, ahead)
 
 
-def _in_order(threads: ThreadPoolExecutor, tasks: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+def _in_order(threads: Executor, tasks: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
     """What tasks give, in their order, with some of them under way."""
     going: deque[Future[T]] = deque()
     for task in tasks:
@@ -160,36 +186,61 @@ def _opened(store: Store, file: ScannedFile) -> _CheckedFile:
 
 
 class _CheckedFile:
-    """A Parquet file, opened; several threads may ask it for tables.
+    """A Parquet file, opened; several threads may ask it for tables at once.
 
     Raises:
         CorruptionError: It is gone, or is not what was written.
     """
 
     def __init__(self, store: Store, file: ScannedFile) -> None:
+        self._store = store
+        self._file = file
         self._place = store.locate(file.path)
-        self._lock = threading.Lock()
         with naming_damage(self._place):
-            raw = open_bytes(store, file.path, file.size_bytes)
-            try:
-                # Column chunks that lie together come with one request.
-                self._parquet = pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True)
-                self.schema = self._parquet.schema_arrow
-                metadata = self._parquet.metadata
-                self._groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-            except BaseException:
-                raw.close()
-                raise
-        self._raw = raw
+            first = self._another(None)
+        self.schema = first.schema_arrow
+        self._metadata = metadata = first.metadata
+        # One that is in use serves one thread.
+        self._lock = threading.Lock()
+        self._idle = [first]
         self._unread = 0
+        self._groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         counted = sum(group.num_rows for group in self._groups)
         for stated in (metadata.num_rows, file.rows):
             if stated not in (None, counted):
                 raise self._damage(f"holds {counted} rows, not {stated}")
 
+    def _another(self, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
+        raw = open_bytes(self._store, self._file.path, self._file.size_bytes)
+        try:
+            return pq.ParquetFile(
+                raw,
+                metadata=metadata,
+                # Column chunks that lie together come with one request.
+                pre_buffer=not self._store.is_local,
+                page_checksum_verification=True,
+            )
+        except BaseException:
+            raw.close()
+            raise
+
+    @contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        """The file for one thread; each that was opened is closed when all chunks were read."""
+        with self._lock:
+            parquet = self._idle.pop() if self._idle else None
+        parquet = parquet or self._another(self._metadata)
+        yield parquet
+        with self._lock:
+            self._idle.append(parquet)
+            self._unread -= 1
+            if not self._unread:
+                self.close()
+
     def close(self) -> None:
         """Closes it."""
-        self._raw.close()
+        while self._idle:
+            self._idle.pop().close(force=True)
 
     def chunks(self, schema: pa.Schema, rows: range | None) -> Sequence[list[int]]:
         """Numbers of row groups to `read` at a time: when each was read, the file is closed; of no groups, one list."""
@@ -208,7 +259,7 @@ class _CheckedFile:
     def _groups_of(self, rows: range | None) -> Iterable[int]:
         if rows is None or "row" not in self.schema.names:
             return range(len(self._groups))
-        return groups_within(self._parquet, "row", rows.start, rows.stop - 1)
+        return groups_within(self._idle[0], "row", rows.start, rows.stop - 1)
 
     def read(self, groups: list[int], schema: pa.Schema, known: Sequence[str] | None = None) -> pa.Table:
         """Columns of some row groups, as the schema has them.
@@ -221,11 +272,8 @@ class _CheckedFile:
             TransientError: The store did not give them this time: ask again.
         """
         there = self._there(schema, known)
-        with self._lock, naming_damage(self._place):
-            table = self._parquet.read_row_groups(groups, there.names)
-            self._unread -= 1
-            if not self._unread:
-                self._raw.close()
+        with naming_damage(self._place), self._opened() as parquet:
+            table = parquet.read_row_groups(groups, there.names)
         # Pages are under checksums; what the footer says of them is not.
         counted = sum(self._groups[number].num_rows for number in groups)
         if table.num_rows != counted:

@@ -1,5 +1,7 @@
 """Scans that check what they read, against the same columns read at once."""
 
+import os
+
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,6 +68,20 @@ def test_texts_of_rows_that_a_condition_leaves_out_are_not_kept_when_the_others_
     few = frame.filter(pl.col("row") % 4096 == 7).collect(engine="streaming")
     assert few["outcome"].to_list() == [f"{row:0100d}" for row in range(7, rows, 4096)]
     assert pa.total_allocated_bytes() - before < 100 * rows // 10
+
+
+def test_file_is_closed_when_several_threads_have_read_it(store):
+    frame = scanned(store, table(0, 6 * BATCH_ROWS), table(6 * BATCH_ROWS, 3))
+    assert frame.select(pl.col("width").sum()).collect(engine="streaming").item() is not None
+    opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert not [path for path in opened if path.startswith(os.path.realpath(store.locate("")))]
+
+
+def test_first_rows_are_counted_before_they_are_judged_when_both_are_asked_for(store):
+    frame = scanned(store, table(0, BATCH_ROWS + 5), table(BATCH_ROWS + 5, 20))
+    first = frame.head(BATCH_ROWS + 8).filter(pl.col("row") >= BATCH_ROWS).select("row")
+    assert first.collect(engine="streaming")["row"].to_list() == list(range(BATCH_ROWS, BATCH_ROWS + 8))
+    assert frame.head(0).collect(engine="streaming").is_empty()
 
 
 def test_rows_of_a_range_come_alone_when_one_is_given(store):
