@@ -109,9 +109,9 @@ def _equal_hashes(folder: str, rows: int) -> dict[str, Any]:
     begin, cpu = time.perf_counter(), time.process_time()
     read = frame.select(hashed(pl.col("sha256")), "row").collect(engine="streaming")
     first = first_of_equals(read["sha256"])
+    seconds, cpu, peak = time.perf_counter() - begin, time.process_time() - cpu, _peak_gb()
     copies = int((first != np.arange(len(first), dtype=np.int32)).sum())
-    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    return {"s": round(seconds, 2), "cpu_s": round(cpu, 2), "peak_gb": _peak_gb(), "copies": copies}
+    return {"s": round(seconds, 2), "cpu_s": round(cpu, 2), "peak_gb": peak, "copies": copies}
 
 
 def _decide(folder: str, rows: int, partitions: int) -> dict[str, Any]:
