@@ -19,7 +19,8 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> None:
     The path's first name is a key of the recipe or the name of a step; in a list, an entry is found by its
     place or by its `name`, `kind` or `column`. In a step with `rules`, a rule may be named without them:
     `select.clip_score.min` is `select.rules.clip_score.min`, unless the step has a setting of that name.
-    The value is read as YAML.
+    The value is read as YAML. A mapping that the recipe leaves at its default, or at null, begins empty:
+    `deduplicate.perceptual.max_distance=20`.
 
     Raises:
         RecipeError: An override is not of the form, or its path leads nowhere.
@@ -54,10 +55,12 @@ def _entry(entries: Any, name: str) -> int | None:
 
 def _descend(target: Any, name: str, override: str) -> Any:
     if isinstance(target, dict):
-        if name in target:
+        if target.get(name) is not None:
             return target[name]
-        if name in _MAY_BE_MISSING:
-            return target.setdefault(name, {})
+        # Settings of a step that are mappings have defaults. Where there are rules, the name was meant for one of them.
+        if name in _MAY_BE_MISSING or ("kind" in target and "rules" not in target):
+            target[name] = {}
+            return target[name]
         rules = _called(target.get("rules"), name)
         if len(rules) == 1:
             return rules[0]

@@ -26,9 +26,11 @@ from curation.storage.stored_records import VERIFY_HINT
 T = TypeVar("T")
 
 BATCH_ROWS = 65_536
-"""About so many rows are read, and handed on, at a time."""
+"""About so many rows are handed on at a time, which bounds what whoever takes them holds."""
 VECTOR_BATCH_ROWS = 8_192
 """The same where there are lists among the columns."""
+_BATCHES_READ = 4
+"""So many batches are read from a disk at a time: each read costs some milliseconds."""
 _AHEAD = max(3, min(16, os.cpu_count() or 1))
 _FRAMES_AHEAD = 2
 _AHEAD_IN_STORE = 16
@@ -83,7 +85,7 @@ def scan_columns(
             first = _first(frames, n_rows)
             judged = _in_order(threads, (partial(_judged, frame, predicate, names) for frame in first), _FRAMES_AHEAD)
             # Some expressions of polars panic where they are given no rows.
-            yield from filter(len, judged)
+            yield from _in_batches(judged, _batch_rows(asked))
 
     return register_io_source(batches, schema=expected, is_pure=False)
 
@@ -137,6 +139,13 @@ def _judged(frame: pl.DataFrame, predicate: pl.Expr | None, names: Sequence[str]
 
 def _batch_rows(schema: pa.Schema) -> int:
     return VECTOR_BATCH_ROWS if any(pa.types.is_nested(field.type) for field in schema) else BATCH_ROWS
+
+
+def _in_batches(frames: Iterable[pl.DataFrame], batch_rows: int) -> Iterator[pl.DataFrame]:
+    """Large frames in pieces."""
+    for frame in frames:
+        for start in range(0, len(frame), batch_rows):
+            yield frame.slice(start, batch_rows)
 
 
 def _gathered(tables: Iterable[pa.Table], batch_rows: int) -> Iterator[pa.Table]:
@@ -244,7 +253,7 @@ class _CheckedFile:
 
     def chunks(self, schema: pa.Schema, rows: range | None) -> Sequence[list[int]]:
         """Numbers of row groups to `read` at a time: when each was read, the file is closed; of no groups, one list."""
-        limit = _batch_rows(schema)
+        limit = _batch_rows(schema) * (_BATCHES_READ if self._store.is_local else 1)
         chunks: list[list[int]] = [[]]
         count = 0
         for number in self._groups_of(rows):
