@@ -32,9 +32,10 @@ VECTOR_BATCH_ROWS = 8_192
 _BATCHES_READ = 4
 """So many batches are read from a disk at a time: each read costs some milliseconds."""
 _AHEAD = max(3, min(16, os.cpu_count() or 1))
-_FRAMES_AHEAD = 2
 _AHEAD_IN_STORE = 16
 """Reads of an object store under way: each waits much longer than it works."""
+_FRAMES_AHEAD = 2
+"""Frames that are judged while the next are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ def scan_columns(
             # Polars counts rows before it judges them.
             first = _first(frames, n_rows)
             judged = _in_order(threads, (partial(_judged, frame, predicate, names) for frame in first), _FRAMES_AHEAD)
-            # Some expressions of polars panic where they are given no rows.
             yield from _in_batches(judged, _batch_rows(asked))
 
     return register_io_source(batches, schema=expected, is_pure=False)
@@ -120,7 +120,7 @@ def _first(frames: Iterable[pl.DataFrame], n_rows: int | None) -> Iterator[pl.Da
 
 def _judged(frame: pl.DataFrame, predicate: pl.Expr | None, names: Sequence[str]) -> pl.DataFrame:
     """Columns of the rows that a condition holds of."""
-    if predicate is None:
+    if predicate is None or not len(frame):
         return frame.select(names)
     holds = frame.select(predicate).to_series()
     if len(holds) == holds.sum() == len(frame):
@@ -142,7 +142,7 @@ def _batch_rows(schema: pa.Schema) -> int:
 
 
 def _in_batches(frames: Iterable[pl.DataFrame], batch_rows: int) -> Iterator[pl.DataFrame]:
-    """Large frames in pieces."""
+    """Large frames in pieces, and none without rows: some expressions of polars panic over them."""
     for frame in frames:
         for start in range(0, len(frame), batch_rows):
             yield frame.slice(start, batch_rows)
