@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from curation.contracts.config import StepConfig, fingerprinted_settings
+from curation.contracts.config import StepConfig, is_tuning
 from curation.engine.stage_chain import END_COLUMNS
 from curation.recipe.load import parse_recipe
 from curation.recipe.model import Recipe, RunSettings
@@ -101,7 +101,7 @@ def _settings_lines(config: type[BaseModel]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for name, field in fields.items():
         text = field.description or described.get(name) or ("See below." if _models_in(field.annotation) else "")
-        tuning = " *Tuning.*" if _is_tuning(config, name) else ""
+        tuning = " *Tuning.*" if is_tuning(field) else ""
         yield f"| `{name}` | {_values(field)} | {_default(field)} | {_sentence(text)}{tuning} |"
     for name, field in fields.items():
         for nested in _models_in(field.annotation):
@@ -115,12 +115,6 @@ def _is_of_every_step(config: type[BaseModel], name: str) -> bool:
     """Whether the setting is the kind, or the name that any step may have and this one gives no meaning of its own."""
     plain = issubclass(config, StepConfig) and config.model_fields[name].default is None
     return name == "kind" or (name == "name" and plain)
-
-
-def _is_tuning(config: type[BaseModel], name: str) -> bool:
-    """Whether fingerprints leave the setting out, asked of the code that makes them."""
-    values = {field: None for field in config.model_fields}
-    return name not in fingerprinted_settings(config.model_construct(**values))
 
 
 def _prose(documented: type[Any]) -> str:

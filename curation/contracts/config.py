@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 
 class Config(BaseModel):
@@ -33,12 +34,17 @@ Later = Annotated[T, _Later()]
 """`targets: Later[str | None]` is left out of fingerprints where it has its default: what older runs did stays done."""
 
 
+def is_tuning(field: FieldInfo) -> bool:
+    """Whether fingerprints leave a setting out, whatever its value."""
+    return any(isinstance(mark, _Tuning) for mark in field.metadata)
+
+
 def fingerprinted_settings(config: BaseModel) -> dict[str, Any]:
     """The settings of a config that its results depend on, as JSON values, nested ones included."""
     settings = config.model_dump(mode="json")
     for name, field in type(config).model_fields.items():
         as_before = any(isinstance(mark, _Later) for mark in field.metadata) and getattr(config, name) == field.default
-        if as_before or any(isinstance(mark, _Tuning) for mark in field.metadata):
+        if as_before or is_tuning(field):
             del settings[name]
         else:
             settings[name] = _without_tuning(getattr(config, name), settings[name])

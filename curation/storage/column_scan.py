@@ -174,7 +174,7 @@ def _tables(
     rows: range | None,
     known: Sequence[str] | None,
 ) -> Iterator[pa.Table]:
-    opened = _in_order(threads, (partial(_opened, store, file) for file in files), ahead)
+    opened = _in_order(threads, (partial(_CheckedFile, store, file) for file in files), ahead)
     reads = (partial(file.read, groups, schema, known) for file in opened for groups in file.chunks(schema, rows))
     yield from _in_order(threads, reads, ahead)
 
@@ -188,10 +188,6 @@ def _in_order(threads: Executor, tasks: Iterable[Callable[[], T]], ahead: int) -
             yield going.popleft().result()
     while going:
         yield going.popleft().result()
-
-
-def _opened(store: Store, file: ScannedFile) -> _CheckedFile:
-    return _CheckedFile(store, file)
 
 
 class _CheckedFile:

@@ -23,6 +23,8 @@ def test_setting_is_marked_when_no_fingerprint_has_it():
 
     assert {"batch_size", "concurrency", "max_workers"} <= marked
     assert marked.isdisjoint({"min_words", "model", "max_distance", "part_rows"})
+    # Fingerprints have this one unless it is at its default.
+    assert "targets" not in marked
 
 
 def test_bound_is_written_out_when_a_setting_has_one():
