@@ -103,9 +103,8 @@ def drawing(seed):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    cluster, server = RayCluster(), S3Server()
+    cluster, server = RayCluster({"fetch_node": 2, "hash_node": 2}), S3Server()
     try:
-        cluster.add_nodes({"fetch_node": 2, "hash_node": 2})
         yield Place(cluster, server, tmp_path_factory.mktemp("here"))
     finally:
         cluster.stop()

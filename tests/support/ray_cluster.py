@@ -18,6 +18,10 @@ REPOSITORY = Path(__file__).parents[2]
 RAY = Path(sys.executable).with_name("ray")
 
 
+class _DidNotStartError(AssertionError):
+    """Ray did not start all of its servers, or has ended some again."""
+
+
 class RayCluster:
     """A head without processors, and workers; started with `ray start`, as on machines of one's own.
 
@@ -25,11 +29,9 @@ class RayCluster:
         token: What everybody needs who talks to the cluster.
     """
 
-    def __init__(self):
+    def __init__(self, nodes):
+        """Starts a head, and nodes that carry a custom resource each, such as `{"fetch_node": 2}`: two processors."""
         self.token = secrets.token_hex(32)
-        self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
-        self.port, self.dashboard_port = free_port(), free_port()
-        self.address = f"http://127.0.0.1:{self.dashboard_port}"
         # `python` is what jobs begin with. Theirs must not be the variables of whoever runs the tests.
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         kept = {
@@ -37,49 +39,52 @@ class RayCluster:
         }
         token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token}
         self.environment = {**kept, "PATH": path, "RAY_worker_niceness": "0", **token}
-        self._nodes, self._starts = [], 0
+        # Ray gives up starting after limits of its own, which may be too short on a busy machine.
+        for tries_left in (2, 1, 0):
+            try:
+                self._begin(nodes)
+                return
+            except BaseException as error:
+                self.stop()
+                if not tries_left or not isinstance(error, _DidNotStartError):
+                    raise
+
+    def _begin(self, nodes):
+        self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
+        self.port, self.dashboard_port = free_port(), free_port()
+        self.address = f"http://127.0.0.1:{self.dashboard_port}"
+        self._nodes = []
         head = ["--head", "--num-cpus=0", "--include-dashboard=true", f"--temp-dir={self.folder}"]
         ports = [f"--port={self.port}", f"--dashboard-port={self.dashboard_port}"]
         ports.append(f"--ray-client-server-port={free_port()}")
         self._start([*head, *ports])
+        self._await_nodes(1)
+        # Of two that start at once on a machine, both may take the same socket, and one of the two dies of it.
+        for joined, (carried, cpus) in enumerate(nodes.items(), 2):
+            resources = f'--resources={{"{carried}": 1}}'
+            self._start([f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}", resources])
+            self._await_nodes(joined)
+
+    def _await_nodes(self, count):
+        limit = time.monotonic() + 120
+        while self._count_alive() < count:
+            if any(node.poll() is not None for node in self._nodes):
+                raise _DidNotStartError(f"a node has ended: {self.logged()}")
+            if time.monotonic() > limit:
+                raise _DidNotStartError(f"a node does not join: {self.logged()}")
+            time.sleep(0.5)
+
+    def _count_alive(self):
         try:
-            self._until(self._has_job_server, "its job server does not answer")
-        except BaseException:
-            self.stop()
-            raise
-
-    def add_nodes(self, nodes):
-        """Starts nodes that carry a custom resource each, such as `{"fetch_node": 2}`: one with two processors."""
-        arguments = {
-            carried: [f"--address=127.0.0.1:{self.port}", f"--num-cpus={cpus}", f'--resources={{"{carried}": 1}}']
-            for carried, cpus in nodes.items()
-        }
-        started = {carried: self._start(how) for carried, how in arguments.items()}
-        for carried, how in arguments.items():
-            self._until_joined(started[carried], carried, how)
-
-    def _until_joined(self, node, carried, arguments):
-        # A node gives up after 30 seconds, which may be too few on a busy machine.
-        for _ in range(3):
-            limit = time.monotonic() + 60
-            while node.poll() is None and time.monotonic() < limit:
-                if self._is_alive(carried):
-                    return
-                time.sleep(0.5)
-            self._nodes.remove(node)
-            self._end(node)
-            node = self._start(arguments)
-        raise AssertionError(f"the node does not join: {self.logged()}")
-
-    def _is_alive(self, carried):
-        nodes = self.asked("/api/v0/nodes?detail=1")["data"]["result"]["result"]
-        return any(node["state"] == "ALIVE" and carried in node["resources_total"] for node in nodes)
+            nodes = self._asked_once("/api/v0/nodes?detail=1")["data"]["result"]["result"]
+        except OSError:
+            return 0  # The head is not up yet, or busy.
+        return sum(node["state"] == "ALIVE" for node in nodes)
 
     def _start(self, arguments):
         more = ["--disable-usage-stats", "--num-gpus=0", "--block"]
         memory = ["--object-store-memory=100000000", f"--dashboard-agent-listen-port={free_port()}"]
-        self._starts += 1
-        log = (self.folder / f"node-{self._starts}.txt").open("wb")
+        log = (self.folder / f"node-{len(self._nodes)}.txt").open("wb")
         node = subprocess.Popen(
             [str(RAY), "start", *arguments, *more, *memory],
             env=self.environment,
@@ -90,12 +95,6 @@ class RayCluster:
         )
         self._nodes.append(node)
         return node
-
-    def _has_job_server(self):
-        try:
-            return "ray_version" in self._asked_once("/api/version")
-        except OSError:
-            return False
 
     def asked(self, path):
         """The JSON document that the dashboard has at a path; on a busy machine it does not answer every time."""
@@ -111,16 +110,11 @@ class RayCluster:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    def _until(self, condition, otherwise):
-        limit = time.monotonic() + 180
-        while not condition():
-            assert all(node.poll() is None for node in self._nodes), f"a node has ended: {self.logged()}"
-            assert time.monotonic() < limit, f"{otherwise}: {self.logged()}"
-            time.sleep(0.2)
-
     def logged(self):
-        """What the nodes' commands have written."""
-        return "".join(path.read_text(errors="replace")[-2000:] for path in sorted(self.folder.glob("node-*.txt")))
+        """What the nodes' commands have written last, and what their servers complained of first."""
+        commands = [path.read_text(errors="replace")[-2000:] for path in sorted(self.folder.glob("node-*.txt"))]
+        complaints = sorted((self.folder / "session_latest" / "logs").glob("*.err"))
+        return "\n".join([*commands, *(path.read_text(errors="replace")[:1000] for path in complaints)])
 
     def files_with(self, text):
         """The files of the cluster, logs included, in which a text stands."""
