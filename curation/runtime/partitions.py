@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from curation.storage.column_scan import collect_columns
 from curation.storage.polars_access import polars_access
 from curation.storage.store import Store
 
@@ -60,7 +61,7 @@ class LocalPartitions:
     ) -> Iterator[pl.DataFrame]:
         """Yields what the function makes of each partition."""
         if self._count == 1:
-            yield function(frame.collect(engine="streaming"))
+            yield function(collect_columns(frame))
             return
         with WrittenPartitions(frame, by, self._count, self._workspace) as files:
             for file in files:

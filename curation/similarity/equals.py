@@ -41,17 +41,12 @@ def first_of_equals(values: pl.Series) -> Places:
     Returns:
         (n,) int32.
     """
+    behind, before, begins = _like_the_one_before(*_placed_hashes(values))
     first = np.arange(len(values), dtype=np.int32)
-    placed, bits = _placed_hashes(values)
-    later = _like_the_one_before(placed, bits)
-    if not len(later):
+    if not len(behind):
         return first
-    mask = (np.uint64(1) << bits) - np.uint64(1)
-    behind, before = ((placed[at] & mask).astype(np.int32) for at in (later, later - 1))
-    heads = np.ones(len(later), bool)
-    heads[1:] = later[1:] != later[:-1] + 1
-    run = np.cumsum(heads) - 1
-    first[behind] = before[heads][run]
+    run = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+    first[behind] = before[begins][run]
     # Of hundreds of chunks, as a streamed column has, each value would be searched for.
     values = values.rechunk()
     differs = (values.gather(behind) != values.gather(before)).to_numpy()
@@ -80,15 +75,31 @@ def _hashes(values: pl.Series) -> npt.NDArray[np.uint64]:
     return values.hash(_SEED).to_numpy()
 
 
-def _like_the_one_before(placed: npt.NDArray[np.uint64], bits: np.uint64) -> npt.NDArray[np.int64]:
-    """Where the upper bits are those of the one before. A piece at a time, which stays in the processor's cache."""
+def _like_the_one_before(
+    placed: npt.NDArray[np.uint64], bits: np.uint64
+) -> tuple[Places, Places, npt.NDArray[np.bool_]]:
+    """What has the upper bits of the one before. A piece at a time, which stays in the processor's cache.
 
-    def found(start: int) -> npt.NDArray[np.int64]:
+    Returns:
+        (m,) int32: The places of what has them.
+        (m,) int32: The places of those before.
+        (m,) bool: Whether the one before is the first of its run.
+    """
+    mask = (np.uint64(1) << bits) - np.uint64(1)
+
+    def found(start: int) -> tuple[Places, Places, npt.NDArray[np.bool_]]:
         piece = placed[start - 1 : start + _CACHED]
-        return np.flatnonzero((piece[1:] ^ piece[:-1]) >> bits == 0) + start
+        equal = np.empty(len(piece), bool)
+        equal[0] = start > 1 and (piece[0] ^ placed[start - 2]) >> bits == 0
+        np.equal((piece[1:] ^ piece[:-1]) >> bits, 0, out=equal[1:])
+        at = np.flatnonzero(equal[1:])
+        places = (piece & mask).astype(np.int32)
+        return places[at + 1], places[at], ~equal[at]
 
-    places = _of_each(found, range(1, len(placed), _CACHED), len(placed))
-    return np.concatenate([np.zeros(0, np.int64), *places])
+    found_of_each = _of_each(found, range(1, len(placed), _CACHED), len(placed))
+    none = np.zeros(0, np.int32)
+    behind, before, begins = zip((none, none, none.astype(bool)), *found_of_each, strict=True)
+    return np.concatenate(behind), np.concatenate(before), np.concatenate(begins)
 
 
 def _of_each(function: Callable[[Piece], Result], pieces: Iterable[Piece], values: int) -> list[Result]:

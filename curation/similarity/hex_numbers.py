@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from curation.internal_columns import internal
+from curation.storage.column_scan import collect_columns
 
 DIGITS = 32
 """Of 128 bits: among 10 billion different values the chance that any two meet is below 1e-18."""
@@ -76,9 +77,9 @@ def numbers_or_texts(frame: pl.LazyFrame, digits: dict[str, int], others: dict[s
     texts = [pl.col(name) for name in digits]
     numbers = [numbered(pl.col(name), count).alias(name) for name, count in digits.items()]
     absent = {internal(f"no_{name}"): pl.col(name).is_null() for name in digits}
-    held = frame.select(*numbers, **absent, **others).collect(engine="streaming")
+    held = collect_columns(frame.select(*numbers, **absent, **others))
     if any(held[name].null_count() != held[internal(f"no_{name}")].sum() for name in digits):
-        return frame.select(*texts, **others).collect(engine="streaming")
+        return collect_columns(frame.select(*texts, **others))
     return held.drop(absent)
 
 

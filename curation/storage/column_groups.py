@@ -16,7 +16,7 @@ from curation.errors import CorruptionError, TransientError, first_line
 from curation.storage.hashing import HashingWriter
 from curation.storage.store import Store
 from curation.storage.stored_records import VERIFY_HINT
-from schemas.columns import COLUMNS, Role
+from schemas.columns import COLUMNS, PDQ_DIHEDRAL, Role
 from schemas.records import FileRecord
 
 PAYLOAD_ROW_GROUP = 128
@@ -37,6 +37,8 @@ _REPETITIVE = frozenset(
         "text_language",
     }
 )
+_DENSE = frozenset({"image", "sha256", "pdq", "pdq_inner", *PDQ_DIHEDRAL})
+"""Not compressed: images are already, and of hashes scans read twice as many bytes in half the time."""
 
 
 def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
@@ -55,8 +57,7 @@ def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iter
         with pq.ParquetWriter(
             file,
             schema,
-            # Images are compressed already: zstd would burn time on them for a percent.
-            compression={name: "NONE" if name == "image" else "ZSTD" for name in _leaf_names(schema)},
+            compression={name: "NONE" if name in _DENSE else "ZSTD" for name in _leaf_names(schema)},
             use_dictionary=[name for name in schema.names if name in _REPETITIVE],
             write_statistics=["row"] if heavy else True,
             store_schema=True,

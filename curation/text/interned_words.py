@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curation.storage.column_scan import collect_columns
 from curation.text.words import words
 
 BLOCK = 1 << 20
@@ -56,7 +57,7 @@ def interned_words(frame: pl.LazyFrame) -> tuple[pl.Series, InternedWords]:
     # Numbers are given in the order in which words are met, by several threads: they are put in order below.
     met = pl.Categories.random()
     numbered = words(pl.col("text")).cast(pl.List(pl.Categorical(met)))
-    read = frame.select("row", numbered=numbered).collect(engine="streaming")
+    read = collect_columns(frame.select("row", numbered=numbered))
     listed = read.drop_in_place("numbered")
     starts = np.zeros(len(listed) + 1, np.int64)
     np.cumsum(listed.list.len().fill_null(0).to_numpy(), out=starts[1:])

@@ -21,6 +21,7 @@ from curation.engine.live_rows import live_frame
 from curation.runtime.partitions import LocalPartitions
 from curation.similarity.equals import first_of_equals, hashed
 from curation.storage.column_groups import write_columns
+from curation.storage.column_scan import collect_columns
 from curation.storage.layout import DecisionLayout, PhaseLayout
 from curation.storage.store import Store
 from jobs.bench.memory import peak_rss_bytes
@@ -107,7 +108,7 @@ def _equal_hashes(folder: str, rows: int) -> dict[str, Any]:
     """The first row of each hash, read from Parquet."""
     frame = live_frame(_lineage(folder, rows), ["sha256"])
     begin, cpu = time.perf_counter(), time.process_time()
-    read = frame.select(hashed(pl.col("sha256")), "row").collect(engine="streaming")
+    read = collect_columns(frame.select(hashed(pl.col("sha256")), "row"))
     first = first_of_equals(read["sha256"])
     seconds, cpu, peak = time.perf_counter() - begin, time.process_time() - cpu, _peak_gb()
     copies = int((first != np.arange(len(first), dtype=np.int32)).sum())

@@ -29,6 +29,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.near_pairs import MAX_DISTANCE
 from curation.similarity.nearest_vectors import nearest_vectors
 from curation.similarity.whole_vectors import Whole, unit_vectors, vector_batches, whole_vectors
+from curation.storage.column_scan import collect_columns
 from schemas.columns import COLUMNS
 
 logger = logging.getLogger(__name__)
@@ -257,7 +258,7 @@ class Decontaminate(Exchange):
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Describes the sets and holds every row against each."""
         scalars = [name for name in self.spec.requires if not self._is_descriptor(name)]
-        rows = frame.select("row", *scalars).sort("row").collect(engine="streaming")
+        rows = collect_columns(frame.select("row", *scalars).sort("row"))
         found = [_Found.nothing(described, len(rows)) for described in self._described()]
         if self.config.sha256:
             for one in found:

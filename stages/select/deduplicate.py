@@ -26,6 +26,7 @@ from curation.similarity.hashes import hashes_from_hex
 from curation.similarity.hex_numbers import digits_of, numbers_or_texts
 from curation.similarity.near_pairs import MAX_DISTANCE, NearPairs
 from curation.similarity.variants import Variant
+from curation.storage.column_scan import collect_columns
 from curation.text.normal_form import normal_form
 from schemas.columns import COLUMNS, PDQ_DIHEDRAL
 from stages.select.remembered_pairs import remembered_pairs
@@ -155,7 +156,7 @@ class Deduplicate(GroupingExchange):
         if settings is None:
             return pl.Series("row", [], pl.Int64)
         telling = pl.col("pdq").is_not_null() & (pl.col("pdq_quality") >= settings.min_quality)
-        hashed = frame.filter(telling).select("row", "pdq", *settings.variant_columns).collect(engine="streaming")
+        hashed = collect_columns(frame.filter(telling).select("row", "pdq", *settings.variant_columns))
         first = first_of_equals(hashed["pdq"])
         items, hash_of = np.unique(first, return_inverse=True)
         # A hash stands for all rows that have it, and so do their variants.

@@ -23,6 +23,7 @@ from curation.similarity.spherical_kmeans import Centroids, fit_centroids
 from curation.similarity.vector_buckets import VectorBuckets
 from curation.similarity.vector_sample import first_vectors
 from curation.similarity.whole_vectors import VectorBatch, vector_batches
+from curation.storage.column_scan import collect_columns
 from schemas.columns import COLUMNS
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class DeduplicateSemantic(Exchange):
     def decide(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Fits clusters, puts every row into one, and looks through each for rows that are alike."""
         scores = ("clip_score",) if self._by_score else ()
-        rows = frame.select("row", "key", *scores).sort("key", "row").collect(engine="streaming")
+        rows = collect_columns(frame.select("row", "key", *scores).sort("key", "row"))
         # From here on a row is its rank by key: the smaller one wins ties.
         ranked = _Ranks(rows["row"].to_numpy())
         centroids = self._fit(frame, rows["key"], ranked)

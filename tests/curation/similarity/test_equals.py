@@ -62,13 +62,15 @@ def test_places_are_the_same_when_hashes_are_placed_sorted_and_compared_by_sever
     assert alone.tolist() == [place if text is None else texts.index(text) for place, text in enumerate(texts)]
 
 
+@pytest.mark.parametrize("different", [4, 60])
 @pytest.mark.parametrize("kind", [pl.String, pl.UInt64, pl.UInt128])
 def test_first_place_is_found_when_values_come_in_chunks_and_are_compared_in_pieces(
-    monkeypatch: pytest.MonkeyPatch, kind: type[pl.DataType]
+    monkeypatch: pytest.MonkeyPatch, kind: type[pl.DataType], different: int
 ) -> None:
+    # Of few different values, runs are longer than pieces.
     monkeypatch.setattr(equals, "_CACHED", 7)
-    draws = np.random.default_rng(5).integers(0, 60, 200).tolist()
-    values = [None if draw < 3 else draw for draw in draws]
+    draws = np.random.default_rng(5).integers(0, different, 200).tolist()
+    values = [None if draw < different // 20 else draw for draw in draws]
     chunks = [pl.Series("value", values[start : start + 9]).cast(kind) for start in range(0, 200, 9)]
     whole = pl.concat(chunks, rechunk=False)
     assert whole.n_chunks() > 1

@@ -44,6 +44,17 @@ def test_every_value_comes_back_when_written(store):
     assert file.size_bytes == store.size("a.parquet")
 
 
+def test_images_and_hashes_are_not_compressed_when_written(store):
+    table = (
+        table_of(range(9))
+        .append_column("pdq_turned_90", pa.array(["0f" * 32] * 9))
+        .select(["key", "image", "pdq_turned_90"])
+    )
+    write_columns(store, "a.parquet", table)
+    group = pq.read_metadata(store.locate("a.parquet")).row_group(0)
+    assert [group.column(number).compression for number in range(3)] == ["ZSTD", "UNCOMPRESSED", "UNCOMPRESSED"]
+
+
 @pytest.mark.parametrize("rows", [None, np.array([1, 2]), np.array([], np.int64)])
 def test_the_file_and_the_column_are_named_when_a_column_is_not_there(store, rows):
     file = write_columns(store, "a.parquet", table_of(range(10)).drop_columns("text_words"))
