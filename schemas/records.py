@@ -26,7 +26,18 @@ class FileRecord(Record):
     sha256: str
 
 
-class PoolFile(FileRecord):
+class ColumnFile(FileRecord):
+    """A Parquet file of a run.
+
+    Attributes:
+        footer_crc32: CRC-32 of its footer, with the length and the mark behind it: pages have checksums of their own.
+            None in records of releases that did not note it.
+    """
+
+    footer_crc32: int | None = None
+
+
+class PoolFile(ColumnFile):
     """A file of the pool, as one commit counts it.
 
     Attributes:
@@ -136,8 +147,8 @@ class DecisionCommit(Record):
     step: str
     rows_in: int
     rejected: dict[str, int]
-    file: FileRecord
-    by_unit: FileRecord | None = None
+    file: ColumnFile
+    by_unit: ColumnFile | None = None
     units: int | None = None
 
 

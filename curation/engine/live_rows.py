@@ -15,7 +15,7 @@ from curation.engine.stage_chain import END_COLUMNS
 from curation.storage.column_scan import ScannedFile, read_schema, scan_columns
 from curation.storage.store import Store
 from schemas.columns import COLUMNS
-from schemas.records import FileRecord, PartCommit, PoolFile
+from schemas.records import ColumnFile, PartCommit, PoolFile
 
 ROWS_AT_ONCE = 1_000_000
 """Rows of the source whose columns are joined, and whose verdicts are sorted, at a time."""
@@ -170,12 +170,12 @@ def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
     yield from (group for group in (whole, *groups) if group)
 
 
-def _scan(store: Store, files: Sequence[FileRecord], columns: Sequence[str], rows: range | None = None) -> pl.LazyFrame:
+def _scan(store: Store, files: Sequence[ColumnFile], columns: Sequence[str], rows: range | None = None) -> pl.LazyFrame:
     """Columns of committed files, checked as they are read."""
     schema = pa.schema([COLUMNS[name].field for name in columns if name in COLUMNS])
     if len(schema) < len(columns):
         # What the source carries along has whatever type it had.
         carried = read_schema(store, files[0].path)
         schema = pa.schema([COLUMNS[name].field if name in COLUMNS else carried.field(name) for name in columns])
-    scanned = [ScannedFile(file.path, file.rows, file.size_bytes) for file in files]
+    scanned = [ScannedFile(file.path, file.rows, file.size_bytes, file.footer_crc32) for file in files]
     return scan_columns(store, scanned, schema, rows=rows)

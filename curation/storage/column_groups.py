@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.errors import CorruptionError, TransientError, first_line
+from curation.errors import CorruptionError
 from curation.storage.hashing import HashingWriter
+from curation.storage.parquet_files import (
+    checked_metadata,
+    footer_crc32,
+    groups_within,
+    naming_damage,
+    open_bytes,
+    open_parquet,
+)
 from curation.storage.store import Store
 from curation.storage.stored_records import VERIFY_HINT
 from schemas.columns import COLUMNS, PDQ_DIHEDRAL, Role
-from schemas.records import FileRecord
+from schemas.records import ColumnFile
 
 PAYLOAD_ROW_GROUP = 128
 """Rows of a row group where there are images: a shard that needs a few rows of a part reads a few megabytes."""
 SCALAR_ROW_GROUP = 65_536
-SMALL_BYTES = 1 << 20
-"""A file up to this size comes from an object store with one request, which takes less time than a second one would."""
 _REPETITIVE = frozenset(
     {
         "outcome",
@@ -41,12 +45,12 @@ _DENSE = frozenset({"image", "sha256", "pdq", "pdq_inner", *PDQ_DIHEDRAL})
 """Not compressed: images are already, and of hashes scans read twice as many bytes in half the time."""
 
 
-def write_columns(store: Store, path: str, table: pa.Table) -> FileRecord:
+def write_columns(store: Store, path: str, table: pa.Table) -> ColumnFile:
     """Writes a table: the same bytes for the same values."""
     return write_column_pieces(store, path, table.schema, [table])
 
 
-def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iterable[pa.Table]) -> FileRecord:
+def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iterable[pa.Table]) -> ColumnFile:
     """Writes a table that comes in pieces: the same bytes as if it came at once. Nothing is left if a piece fails."""
     schema = schema.remove_metadata()
     heavy = [name for name in schema.names if name in COLUMNS and COLUMNS[name].role is Role.PAYLOAD]
@@ -66,7 +70,9 @@ def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iter
             for groups in _whole_groups(schema, pieces, group_rows):
                 writer.write_table(groups, row_group_size=group_rows)
                 rows += groups.num_rows
-    return file.record(path, rows)
+            # What is left to be written is the footer.
+            file.keep()
+    return ColumnFile(**file.record(path, rows).model_dump(), footer_crc32=footer_crc32(file.kept))
 
 
 def _whole_groups(schema: pa.Schema, pieces: Iterable[pa.Table], group_rows: int) -> Iterator[pa.Table]:
@@ -96,7 +102,7 @@ def _leaves(prefix: str, kind: pa.DataType) -> list[str]:
     return [prefix]
 
 
-def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
+def read_columns(store: Store, file: ColumnFile, columns: Sequence[str], rows: np.ndarray | None = None) -> pa.Table:
     """Reads columns of a file, for the given rows alone if any are given; row groups without any are not read.
 
     Args:
@@ -109,89 +115,47 @@ def read_columns(store: Store, file: FileRecord, columns: Sequence[str], rows: n
     with _opened(store, file) as parquet:
         names = list(dict.fromkeys(["row", *columns]))
         _check_names(store, file, parquet, names)
-        return parquet.read(names) if rows is None else _read_selected(parquet, names, rows)
+        return parquet.read(names) if rows is None else _read_selected(parquet, file, names, rows)
 
 
-def read_where(store: Store, file: FileRecord, columns: Sequence[str], name: str, value: int) -> pa.Table:
+def read_where(store: Store, file: ColumnFile, columns: Sequence[str], name: str, value: int) -> pa.Table:
     """Reads columns of the rows that have one value in a column of whole numbers. Raises as `read_columns`."""
     with _opened(store, file) as parquet:
         _check_names(store, file, parquet, [*columns, name])
-        table = parquet.read_row_groups(list(groups_within(parquet, name, value, value)), [*columns, name])
+        groups = _groups_within(parquet, file, name, value, value)
+        table = parquet.read_row_groups(list(groups), [*columns, name])
     return table.filter(pc.equal(table[name], value)).select(list(columns))
 
 
-def read_all(store: Store, file: FileRecord) -> pa.Table:
+def read_all(store: Store, file: ColumnFile) -> pa.Table:
     """Reads a file with all its columns. Raises as `read_columns`."""
     with _opened(store, file) as parquet:
         return parquet.read()
 
 
-def _check_names(store: Store, file: FileRecord, parquet: pq.ParquetFile, names: Iterable[str]) -> None:
+def _check_names(store: Store, file: ColumnFile, parquet: pq.ParquetFile, names: Iterable[str]) -> None:
     # What pages hold is under checksums, what they are called is not.
     if missing := sorted(set(names).difference(parquet.schema_arrow.names)):
         raise CorruptionError(f"{store.locate(file.path)}: has no column {', '.join(missing)}; {VERIFY_HINT}")
 
 
 @contextmanager
-def _opened(store: Store, file: FileRecord) -> Iterator[pq.ParquetFile]:
+def _opened(store: Store, file: ColumnFile) -> Iterator[pq.ParquetFile]:
     """The file, and what is raised while it is read as `read_columns` has it."""
     with (
         naming_damage(store.locate(file.path)),
         open_bytes(store, file.path, file.size_bytes) as raw,
-        # Column chunks that lie together come with one request.
-        pq.ParquetFile(raw, pre_buffer=not store.is_local, page_checksum_verification=True) as parquet,
+        open_parquet(raw, is_local=store.is_local, metadata=checked_metadata(raw, file.footer_crc32)) as parquet,
     ):
         if parquet.metadata.num_rows != file.rows:
             raise CorruptionError(f"{store.locate(file.path)}: holds {parquet.metadata.num_rows} rows, not {file.rows}")
         yield parquet
 
 
-@contextmanager
-def naming_damage(place: str) -> Iterator[None]:
-    """Lets errors of a Parquet file that was committed say which file it is, and what to do.
-
-    Raises:
-        CorruptionError: The file is gone or is no longer what was committed.
-        TransientError: The store did not give it this time.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise CorruptionError(f"{place}: was committed but is gone; {VERIFY_HINT}") from error
-    # A name in the footer may no longer be UTF-8.
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        if is_of_the_store(error):
-            raise TransientError(f"{place}: could not be read: {error}") from error
-        raise CorruptionError(f"{place}: cannot be read as Parquet: {first_line(error)}; {VERIFY_HINT}") from error
-
-
-def open_bytes(store: Store, path: str, size_bytes: int | None = None) -> IO[bytes] | pa.NativeFile:
-    """The bytes of a Parquet file, to be read here and there.
-
-    Args:
-        size_bytes: Where it is known: an object store is then not asked for it.
-    """
-    if store.is_local:
-        # Arrow reads it by itself, without the lock that Python's own files are read under.
-        return pa.OSFile(store.locate(path))
-    if size_bytes is None or size_bytes > SMALL_BYTES:
-        return store.open_read(path, in_pieces=True, size_bytes=size_bytes)
-    return io.BytesIO(store.read_bytes(path))
-
-
-def is_of_the_store(error: Exception) -> bool:
-    """Whether an error was raised by a store, not by Arrow over what it gave.
-
-    Arrow complains about content by a bare OSError without a number; that of a store has one, or is of a kind of its
-    own: no right, no such file, a timeout.
-    """
-    return isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None)
-
-
-def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) -> pa.Table:
+def _read_selected(parquet: pq.ParquetFile, file: ColumnFile, names: list[str], rows: np.ndarray) -> pa.Table:
     """Reads the keys of the row groups whose range meets the rows, then the other columns where a row is held."""
     groups, masks = [], []
-    for group in _groups_in_range(parquet, rows):
+    for group in _groups_within(parquet, file, "row", int(rows[0]), int(rows[-1])) if len(rows) else ():
         held = parquet.read_row_group(group, ["row"])["row"].to_numpy()
         wanted = np.isin(held, rows, assume_unique=True)
         if wanted.any():
@@ -204,15 +168,5 @@ def _read_selected(parquet: pq.ParquetFile, names: list[str], rows: np.ndarray) 
     return table if mask.all() else table.filter(pa.array(mask))
 
 
-def _groups_in_range(parquet: pq.ParquetFile, rows: np.ndarray) -> Iterator[int]:
-    if len(rows):
-        yield from groups_within(parquet, "row", int(rows[0]), int(rows[-1]))
-
-
-def groups_within(parquet: pq.ParquetFile, name: str, lowest: int, highest: int) -> Iterator[int]:
-    """Numbers of the row groups that may hold a value between two of a column of numbers, by their statistics."""
-    column = parquet.schema_arrow.names.index(name)
-    for group in range(parquet.num_row_groups):
-        statistics = parquet.metadata.row_group(group).column(column).statistics
-        if statistics is None or not statistics.has_min_max or (statistics.min <= highest and statistics.max >= lowest):
-            yield group
+def _groups_within(parquet: pq.ParquetFile, file: ColumnFile, name: str, lowest: int, highest: int) -> Sequence[int]:
+    return groups_within(parquet.metadata, name, lowest, highest, checked=file.footer_crc32 is not None)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from polars.io.plugins import register_io_source
 
 from curation.errors import CorruptionError
-from curation.storage.column_groups import groups_within, naming_damage, open_bytes
+from curation.storage.parquet_files import checked_metadata, groups_within, naming_damage, open_bytes, open_parquet
 from curation.storage.store import Store
 from curation.storage.store_failures import patiently
 from curation.storage.stored_records import VERIFY_HINT
@@ -45,11 +45,13 @@ class ScannedFile:
     Attributes:
         rows: How many it has to hold; None where nobody has said.
         size_bytes: None where nobody has said.
+        footer_crc32: As of `ColumnFile`; None where nobody has said.
     """
 
     path: str
     rows: int | None = None
     size_bytes: int | None = None
+    footer_crc32: int | None = None
 
 
 def scan_columns(
@@ -229,13 +231,9 @@ class _CheckedFile:
     def _another(self, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
         raw = open_bytes(self._store, self._file.path, self._file.size_bytes)
         try:
-            return pq.ParquetFile(
-                raw,
-                metadata=metadata,
-                # Column chunks that lie together come with one request.
-                pre_buffer=not self._store.is_local,
-                page_checksum_verification=True,
-            )
+            if metadata is None:
+                metadata = checked_metadata(raw, self._file.footer_crc32)
+            return open_parquet(raw, is_local=self._store.is_local, metadata=metadata)
         except BaseException:
             raw.close()
             raise
@@ -275,7 +273,8 @@ class _CheckedFile:
     def _groups_of(self, rows: range | None) -> Iterable[int]:
         if rows is None or "row" not in self.schema.names:
             return range(len(self._groups))
-        return groups_within(self._idle[0], "row", rows.start, rows.stop - 1)
+        checked = self._file.footer_crc32 is not None
+        return groups_within(self._metadata, "row", rows.start, rows.stop - 1, checked=checked)
 
     def read(self, groups: list[int], schema: pa.Schema, known: Sequence[str] | None = None) -> pa.Table:
         """Columns of some row groups, as the schema has them.

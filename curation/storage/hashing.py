@@ -10,13 +10,23 @@ from schemas.records import FileRecord
 
 
 class HashingWriter(io.RawIOBase):
-    """Passes bytes on to an open file. It can be written front to back alone, and leaves the file open."""
+    """Passes bytes on to an open file. It can be written front to back alone, and leaves the file open.
+
+    Attributes:
+        kept: What was written since `keep`.
+    """
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
         self._file = file
         self._hash = sha256()
         self._size = 0
+        self._keeps = False
+        self.kept = bytearray()
+
+    def keep(self) -> None:
+        """From here on what is written is held, too."""
+        self._keeps = True
 
     def writable(self) -> bool:
         """True."""
@@ -28,6 +38,8 @@ class HashingWriter(io.RawIOBase):
         self._file.write(view)
         self._hash.update(view)
         self._size += len(view)
+        if self._keeps:
+            self.kept += view
         return len(view)
 
     def tell(self) -> int:

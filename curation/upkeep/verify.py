@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from curation.errors import CorruptionError, first_line
 from curation.removals.erase_pool import was_erased_from
-from curation.storage.column_groups import is_of_the_store, read_columns
+from curation.storage.column_groups import read_columns
 from curation.storage.hashing import HashingReader
 from curation.storage.layout import (
     DECISION_COMMIT,
@@ -30,13 +30,14 @@ from curation.storage.layout import (
     revisit_path,
     unit_name,
 )
+from curation.storage.parquet_files import is_of_the_store
 from curation.storage.store import Store
 from curation.storage.store_failures import patiently
 from curation.storage.stored_records import read_record
 from curation.upkeep.inventory import CommitFile, Inventory, take_inventory
 from schemas.columns import COLUMNS
 from schemas.manifest import MANIFEST_PATH, DeliveryManifest
-from schemas.records import DecisionCommit, FileRecord, PartCommit, Removal, Revisit, RunItem, RunRecord
+from schemas.records import ColumnFile, DecisionCommit, FileRecord, PartCommit, Removal, Revisit, RunItem, RunRecord
 
 CheckDelivery = Callable[[Store, int], list[str]]
 """What is wrong with a finished delivery, as `path: problem`; the second argument is the number of threads."""
@@ -193,7 +194,8 @@ def _check_counts(store: Store, found: CommitFile) -> Iterator[Damage]:
         if rejected != dict(commit.rejected) or commit.file.rows != commit.rows_in:
             yield Damage(found.path, "does not count what its file holds")
     elif found.place == "ledger":
-        (file,) = commit.files
+        (written,) = commit.files
+        file = ColumnFile(**written.model_dump())
         rows = _column(store, found, file, "row").to_numpy()
         if len(rows) and not np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
             yield Damage(f"{found.folder}/{file.path}", "its rows are not consecutive")
@@ -201,7 +203,7 @@ def _check_counts(store: Store, found: CommitFile) -> Iterator[Damage]:
             yield Damage(f"{found.folder}/{file.path}", "a row has no outcome")
 
 
-def _column(store: Store, found: CommitFile, file: FileRecord, name: str) -> pa.ChunkedArray:
+def _column(store: Store, found: CommitFile, file: ColumnFile, name: str) -> pa.ChunkedArray:
     return patiently(lambda: read_columns(store.child(found.folder), file, [name]))[name]
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from curation.errors import CorruptionError, RecipeError
 from curation.recipe.mistakes import did_you_mean
-from curation.storage.column_groups import naming_damage
+from curation.storage.parquet_files import naming_damage
 from curation.storage.store import Store
 from curation.storage.stored_records import VERIFY_HINT
 from schemas.columns import COLUMNS

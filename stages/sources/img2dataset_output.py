@@ -18,7 +18,7 @@ from curation.errors import CorruptionError, RecipeError
 from curation.recipe.mistakes import did_you_mean
 from curation.references.stored import StoredBytes
 from curation.row_keys import row_keys
-from curation.storage.column_groups import naming_damage
+from curation.storage.parquet_files import naming_damage
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns

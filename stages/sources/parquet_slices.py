@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.errors import CorruptionError, CurationError, TransientError, first_line
-from curation.storage.column_groups import is_of_the_store
+from curation.storage.parquet_files import is_of_the_store
 
 _BATCH_ROWS = 8192
 _BUFFER_BYTES = 4 * 2**20

@@ -15,7 +15,7 @@ from curation.contracts.config import StepConfig, Tuning
 from curation.contracts.source import Source, SourceIndex
 from curation.errors import CorruptionError
 from curation.row_keys import row_keys
-from curation.storage.column_groups import naming_damage
+from curation.storage.parquet_files import naming_damage
 from curation.storage.store import Store
 from schemas.columns import COLUMNS, schema_of
 from stages.sources.column_names import renamed_columns

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.records import (
+    ColumnFile,
     DecisionCommit,
     FileRecord,
     PartCommit,
@@ -17,6 +18,7 @@ from schemas.records import (
 )
 
 FILE = FileRecord(path="data/00000003-a.parquet", rows=7, size_bytes=120, sha256="ab" * 32)
+COLUMNS = ColumnFile(**FILE.model_dump(), footer_crc32=4_000_000_000)
 RECORDS = [
     PartCommit(
         part=3,
@@ -28,7 +30,7 @@ RECORDS = [
         revisited=Revisited(asked=5, failed_before={"http_gone": 2}, unchanged=1, healed=1, lost=3),
     ),
     Revisit(number=3, kind="retry", reasons=("http_gone",), phases=("ab", "cd")),
-    DecisionCommit(step="select", rows_in=9, rejected={"select.min": 2}, file=FILE, by_unit=FILE, units=2),
+    DecisionCommit(step="select", rows_in=9, rejected={"select.min": 2}, file=COLUMNS, by_unit=COLUMNS, units=2),
     UnitCommit(unit=1, files=(FILE, FILE)),
     UnitReport(unit=1, rejected={"a.b": 1}, failed={"http_gone": 2}, seconds={"a": 0.5}, error="ValueError: x"),
     RunRecord(

@@ -10,7 +10,7 @@ from faulty_proxy import ERROR_IN_200, Fault, FaultyProxy
 from s3_server import BUCKET, use_server
 
 from curation.errors import CorruptionError, TransientError
-from curation.storage import column_groups, multipart, store_failures
+from curation.storage import multipart, parquet_files, store_failures
 from curation.storage.column_groups import read_all, read_columns, write_columns
 from curation.storage.store import Store
 
@@ -193,7 +193,7 @@ def test_one_request_is_made_when_columns_of_a_small_file_are_read(store):
 @pytest.mark.parametrize("small_bytes", [0, 1 << 20])
 @pytest.mark.parametrize("left", [None, 0, 5, -5])
 def test_it_is_told_when_less_is_there_than_was_committed(store, monkeypatch, small_bytes, left):
-    monkeypatch.setattr(column_groups, "SMALL_BYTES", small_bytes)
+    monkeypatch.setattr(parquet_files, "SMALL_BYTES", small_bytes)
     record = small_table(store)
     content = store.read_bytes("a.parquet")
     if left is None:
@@ -205,7 +205,7 @@ def test_it_is_told_when_less_is_there_than_was_committed(store, monkeypatch, sm
 
 
 def test_no_more_is_sent_than_asked_for_when_a_file_is_read_in_pieces(store, monkeypatch):
-    monkeypatch.setattr(column_groups, "SMALL_BYTES", 0)
+    monkeypatch.setattr(parquet_files, "SMALL_BYTES", 0)
     table = pa.table({"row": pa.array(range(1000), pa.int64()), "url": [os.urandom(500).hex() for _ in range(1000)]})
     record = write_columns(store, "a.parquet", table)
     asked = requests_of(store)
