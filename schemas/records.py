@@ -31,7 +31,7 @@ class ColumnFile(FileRecord):
 
     Attributes:
         footer_crc32: CRC-32 of its footer, with the length and the mark behind it: pages have checksums of their own.
-            None in records of releases that did not note it.
+            None in records of earlier releases: such footers are believed.
     """
 
     footer_crc32: int | None = None

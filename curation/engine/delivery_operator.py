@@ -55,7 +55,7 @@ class DeliveryOperator(Operator):
         file = self._assignment.by_unit
         column, place = self._sink.spec.adds[:2]
         rows = read_where(store, file, ["row", column, place], column, unit)
-        # What a footer says of row groups is under no checksum: one that it hides would be missed here.
+        # Records of earlier releases have no checksum of the footer: row groups that it hides would be missed here.
         if not rows.num_rows or not np.array_equal(rows[place].to_numpy(), np.arange(rows.num_rows)):
             raise CorruptionError(f"{store.locate(file.path)}: the places of unit {unit} are not whole; {VERIFY_HINT}")
         return rows

@@ -172,10 +172,10 @@ def _without_overlap(commits: Iterable[PartCommit]) -> Iterator[list[PoolFile]]:
 
 def _scan(store: Store, files: Sequence[ColumnFile], columns: Sequence[str], rows: range | None = None) -> pl.LazyFrame:
     """Columns of committed files, checked as they are read."""
+    scanned = [ScannedFile(file.path, file.rows, file.size_bytes, file.footer_crc32) for file in files]
     schema = pa.schema([COLUMNS[name].field for name in columns if name in COLUMNS])
     if len(schema) < len(columns):
         # What the source carries along has whatever type it had.
-        carried = read_schema(store, files[0].path)
+        carried = read_schema(store, scanned[0])
         schema = pa.schema([COLUMNS[name].field if name in COLUMNS else carried.field(name) for name in columns])
-    scanned = [ScannedFile(file.path, file.rows, file.size_bytes, file.footer_crc32) for file in files]
     return scan_columns(store, scanned, schema, rows=rows)

@@ -90,7 +90,7 @@ def scan_ledger(store: Store, ledger: str, parts: int | None = None) -> pl.LazyF
     if not names:
         return pl.LazyFrame(schema={"row": pl.Int64, **dict.fromkeys(_TEXTS, pl.String)})
     files = [ScannedFile(f"{ledger}/{name}") for name in names]
-    schema = read_schema(store, files[0].path)
+    schema = read_schema(store, files[0])
     # What pages hold is under checksums, what they are called is not.
     for column in ("row", *_TEXTS):
         if column not in schema.names or schema.field(column).type != COLUMNS[column].type:

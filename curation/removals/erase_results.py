@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from curation.engine.ledger_operator import blanked
 from curation.engine.stage_chain import END_COLUMNS
 from curation.removals.removed_rows import REMOVAL_STEP, REMOVED
-from curation.storage.column_groups import write_columns
+from curation.storage.column_groups import read_columns, write_columns
 from curation.storage.layout import DECISION_COMMIT, UnitsLayout, committed_units
 from curation.storage.store import Store
 from curation.storage.stored_records import read_records
@@ -115,11 +115,12 @@ def _erase_decision(folder: Store, keys: pl.Series) -> int:
     if commit is None:
         folder.delete_folder("")
         return 0
-    with folder.open_read(commit.file.path) as raw:
-        has_keys = "key" in pq.read_schema(raw).names
-    if has_keys and _read(folder, commit.file.path, ["key"])["key"].is_in(keys.implode()).any():
-        _delete_decision(folder)
-        return 1
+    # That of a sink has no keys.
+    if not commit.by_unit:
+        held = pl.Series(pl.from_arrow(read_columns(folder, commit.file, ["key"])["key"]))
+        if held.is_in(keys.implode()).any():
+            _delete_decision(folder)
+            return 1
     named = {DECISION_COMMIT, commit.file.path, *([commit.by_unit.path] if commit.by_unit else [])}
     for name in folder.list(""):
         if name not in named:

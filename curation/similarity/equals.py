@@ -96,9 +96,9 @@ def _like_the_one_before(
         places = (piece & mask).astype(np.int32)
         return places[at + 1], places[at], ~equal[at]
 
-    found_of_each = _of_each(found, range(1, len(placed), _CACHED), len(placed))
     none = np.zeros(0, np.int32)
-    behind, before, begins = zip((none, none, none.astype(bool)), *found_of_each, strict=True)
+    pieces = [(none, none, np.zeros(0, bool)), *_of_each(found, range(1, len(placed), _CACHED), len(placed))]
+    behind, before, begins = zip(*pieces, strict=True)
     return np.concatenate(behind), np.concatenate(before), np.concatenate(begins)
 
 

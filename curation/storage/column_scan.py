@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from polars.io.plugins import register_io_source
 
 from curation.errors import CorruptionError
-from curation.storage.parquet_files import checked_metadata, groups_within, naming_damage, open_bytes, open_parquet
+from curation.storage.parquet_files import groups_within, naming_damage, open_bytes, open_parquet
 from curation.storage.store import Store
 from curation.storage.store_failures import patiently
 from curation.storage.stored_records import VERIFY_HINT
@@ -103,12 +103,12 @@ def collect_columns(frame: pl.LazyFrame) -> pl.DataFrame:
     return rows
 
 
-def read_schema(store: Store, path: str) -> pa.Schema:
+def read_schema(store: Store, file: ScannedFile) -> pa.Schema:
     """Names and types of the columns of a file. Raises CorruptionError where it cannot be read."""
 
     def read() -> pa.Schema:
-        with closing(_CheckedFile(store, ScannedFile(path))) as file:
-            return file.schema.remove_metadata()
+        with closing(_CheckedFile(store, file)) as opened:
+            return opened.schema.remove_metadata()
 
     return patiently(read)
 
@@ -231,9 +231,8 @@ class _CheckedFile:
     def _another(self, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
         raw = open_bytes(self._store, self._file.path, self._file.size_bytes)
         try:
-            if metadata is None:
-                metadata = checked_metadata(raw, self._file.footer_crc32)
-            return open_parquet(raw, is_local=self._store.is_local, metadata=metadata)
+            crc32 = self._file.footer_crc32
+            return open_parquet(raw, is_local=self._store.is_local, crc32=crc32, metadata=metadata)
         except BaseException:
             raw.close()
             raise
@@ -273,8 +272,7 @@ class _CheckedFile:
     def _groups_of(self, rows: range | None) -> Iterable[int]:
         if rows is None or "row" not in self.schema.names:
             return range(len(self._groups))
-        checked = self._file.footer_crc32 is not None
-        return groups_within(self._metadata, "row", rows.start, rows.stop - 1, checked=checked)
+        return groups_within(self._metadata, "row", rows.start, rows.stop - 1)
 
     def read(self, groups: list[int], schema: pa.Schema, known: Sequence[str] | None = None) -> pa.Table:
         """Columns of some row groups, as the schema has them.
@@ -289,7 +287,7 @@ class _CheckedFile:
         there = self._there(schema, known)
         with naming_damage(self._place), self._opened() as parquet:
             table = parquet.read_row_groups(groups, there.names)
-        # Pages are under checksums; what the footer says of them is not.
+        # Not of every file it is known whether its footer is what was written.
         counted = sum(self._groups[number].num_rows for number in groups)
         if table.num_rows != counted:
             raise self._damage(f"gave {table.num_rows} rows, not {counted}")

@@ -67,13 +67,23 @@ def is_of_the_store(error: Exception) -> bool:
 
 
 def open_parquet(
-    raw: IO[bytes] | pa.NativeFile, *, is_local: bool, metadata: pq.FileMetaData | None = None
+    raw: IO[bytes] | pa.NativeFile,
+    *,
+    is_local: bool,
+    crc32: int | None = None,
+    metadata: pq.FileMetaData | None = None,
 ) -> pq.ParquetFile:
     """A Parquet file to read columns of. Their pages are checked as they are read.
 
     Args:
-        metadata: Of the file, if it has been read before.
+        crc32: As of `footer_crc32` when it was written; None where nobody knows: then the footer is believed.
+        metadata: What its footer says, if it has been read before.
+
+    Raises:
+        pa.ArrowInvalid: It is not what was written.
     """
+    if metadata is None and crc32 is not None:
+        metadata = _checked_metadata(raw, crc32)
     # From an object store, column chunks that lie together come with one request.
     return pq.ParquetFile(raw, metadata=metadata, pre_buffer=not is_local, page_checksum_verification=True)
 
@@ -93,20 +103,9 @@ def footer_crc32(ending: bytes | bytearray) -> int:
     return zlib.crc32(memoryview(ending)[-length:])
 
 
-def checked_metadata(raw: IO[bytes] | pa.NativeFile, crc32: int | None) -> pq.FileMetaData | None:
-    """What the footer of an open file says; None where nobody knows whether it is what was written.
-
-    Arrow believes what it finds: rows of a group would be left out where a bound of theirs had changed, and the
-    process ends without a word over some of what it cannot understand.
-
-    Args:
-        crc32: As of `footer_crc32` when the file was written.
-
-    Raises:
-        pa.ArrowInvalid: It is not what was written.
-    """
-    if crc32 is None:
-        return None
+def _checked_metadata(raw: IO[bytes] | pa.NativeFile, crc32: int) -> pq.FileMetaData:
+    # Arrow believes what it finds: it would lead past rows where a bound of theirs had changed, and over some of what
+    # it cannot understand it ends the process.
     size = raw.seek(0, io.SEEK_END)
     ending = _last(raw, size, _TAIL_BYTES)
     if (length := _footer_bytes(ending)) > len(ending):
@@ -128,17 +127,14 @@ def _footer_bytes(ending: bytes | bytearray) -> int:
     return int.from_bytes(ending[-_ENDING_BYTES : -len(_MARK)], "little") + _ENDING_BYTES
 
 
-def groups_within(metadata: pq.FileMetaData, name: str, lowest: int, highest: int, *, checked: bool) -> Sequence[int]:
-    """Numbers of the row groups that may hold a value between two of a column of numbers, by their statistics.
-
-    Args:
-        checked: Whether the footer is known to be what was written; else, all may.
-    """
+def groups_within(metadata: pq.FileMetaData, name: str, lowest: int, highest: int) -> Sequence[int]:
+    """Numbers of the row groups that may hold a value between two of a column of numbers, by their statistics."""
     groups = range(metadata.num_row_groups)
-    if not checked:
+    leaves = {metadata.schema.column(number).path: number for number in range(metadata.num_columns)}
+    if name not in leaves:
+        # It is a column of something else, which whoever reads it finds out.
         return groups
-    leaf = next(number for number in range(metadata.num_columns) if metadata.schema.column(number).path == name)
-    bounds = (metadata.row_group(group).column(leaf).statistics for group in groups)
+    bounds = (metadata.row_group(group).column(leaves[name]).statistics for group in groups)
     return [
         group
         for group, bound in zip(groups, bounds, strict=True)

@@ -7,19 +7,20 @@ from jobs.sandbox import web
 
 # Above the ports of Ray's workers, below those that systems hand out. A port that was handed out, and was let go for
 # a server to take, may go to somebody's outgoing connection before the server has begun.
-_PORTS = range(20_000, 32_768)
+_FIRST, _END = 20_000, 32_768
+_unused = iter(random.SystemRandom().sample(range(_FIRST, _END), _END - _FIRST))
 
 
 def free_port():
-    """A port that nobody listens at, on any interface."""
-    for port in random.SystemRandom().sample(_PORTS, 100):
+    """A port that nobody listens at, on any interface: another one each time."""
+    for port in _unused:
         with socket.socket() as listener:
             try:
                 listener.bind(("", port))
             except OSError:
                 continue
             return port
-    raise AssertionError("none of 100 ports is free")
+    raise AssertionError("no port is free")
 
 
 def port_of_its_own():

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 
 from ports import free_port
@@ -50,10 +51,10 @@ class RayCluster:
                     raise
 
     def _begin(self, nodes):
+        self._nodes, self._limit = [], time.monotonic() + 180
         self.folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
         self.port, self.dashboard_port = free_port(), free_port()
         self.address = f"http://127.0.0.1:{self.dashboard_port}"
-        self._nodes = []
         head = ["--head", "--num-cpus=0", "--include-dashboard=true", f"--temp-dir={self.folder}"]
         ports = [f"--port={self.port}", f"--dashboard-port={self.dashboard_port}"]
         ports.append(f"--ray-client-server-port={free_port()}")
@@ -66,19 +67,18 @@ class RayCluster:
             self._await_nodes(joined)
 
     def _await_nodes(self, count):
-        limit = time.monotonic() + 120
         while self._count_alive() < count:
             if any(node.poll() is not None for node in self._nodes):
                 raise _DidNotStartError(f"a node has ended: {self.logged()}")
-            if time.monotonic() > limit:
+            if time.monotonic() > self._limit:
                 raise _DidNotStartError(f"a node does not join: {self.logged()}")
             time.sleep(0.5)
 
     def _count_alive(self):
         try:
-            nodes = self._asked_once("/api/v0/nodes?detail=1")["data"]["result"]["result"]
-        except OSError:
-            return 0  # The head is not up yet, or busy.
+            nodes = self._asked_once("/api/v0/nodes")["data"]["result"]["result"]
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            return 0  # Not all of the head is up yet, or it is busy.
         return sum(node["state"] == "ALIVE" for node in nodes)
 
     def _start(self, arguments):

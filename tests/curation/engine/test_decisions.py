@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from toy_lineage import ByHand
 from toy_steps import CATALOGUE, Threshold, WriteLines
@@ -12,7 +13,7 @@ from curation.engine import live_rows
 from curation.engine.beside_vectors import beside_vectors
 from curation.engine.decisions import assign, decide, read_decision
 from curation.engine.live_rows import live_frame
-from curation.errors import CurationError, RecipeError
+from curation.errors import CorruptionError, CurationError, RecipeError
 from curation.plan.fingerprints import Fingerprints, Layout
 from curation.storage.column_groups import read_columns
 from curation.storage.layout import DecisionLayout
@@ -52,6 +53,20 @@ def verdicts_of(run, commit, columns=("key", "reason", "detail")):
 def kept(frame, **changes):
     columns = {"reason": pl.lit(None, pl.String), "detail": pl.lit(None, pl.String), **changes}
     return frame.select("row", **columns)
+
+
+@pytest.mark.parametrize("columns", [["text_words"], ["page"]], ids=["known", "carried"])
+def test_the_file_is_named_when_live_rows_come_from_one_with_another_bit_in_its_footer(tmp_path, columns):
+    run = ByHand(tmp_path, "{kind: measure_text}, {kind: threshold, column: page}")
+    for item in run.plan.items[:2]:
+        run.measure(item)
+    assert len(live_frame(run.lineage, columns).collect())
+    file = next(path for path in tmp_path.glob("pool/*/data/00000000-*") if columns[0] in pq.read_schema(path).names)
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(CorruptionError, match=rf"{file.name}: .*its footer is not what was written"):
+        live_frame(run.lineage, columns).collect()
 
 
 def test_each_living_row_has_its_verdict_when_an_exchange_decided(tmp_path):

@@ -124,11 +124,29 @@ def test_there_is_no_ledger_when_a_part_of_it_cannot_be_written(tmp_path, monkey
     assert open_run(str(tmp_path))[1].ledger is None
 
 
-def test_the_run_stops_with_the_file_when_a_committed_one_is_damaged(tmp_path):
+def _cut(content):
+    return content[:-50]
+
+
+def _with_another_bit_in_its_footer(content):
+    place = len(content) - 20
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [_cut, _with_another_bit_in_its_footer])
+@pytest.mark.parametrize(
+    ("files", "made_again"),
+    [
+        ("pool/*/data/00000001-*", "ledger"),
+        ("pool/*/data/00000001-*", "decisions"),
+        ("decisions/*/verdicts-*", "ledger"),
+    ],
+)
+def test_the_run_stops_with_the_file_when_a_committed_one_is_damaged(tmp_path, files, made_again, damage):
     run_of(tmp_path).execute()
-    (tmp_path / "ledger").rename(tmp_path / "gone")
-    (damaged,) = [path for path in tmp_path.glob("pool/*/data/00000001-*")]
-    damaged.write_bytes(damaged.read_bytes()[:-50])
+    (tmp_path / made_again).rename(tmp_path / "gone")
+    damaged = min(tmp_path.glob(files))
+    damaged.write_bytes(damage(damaged.read_bytes()))
     with pytest.raises(CorruptionError, match=damaged.name):
         run_of(tmp_path).execute()
 

@@ -26,11 +26,13 @@ def store(tmp_path):
     return Store(str(tmp_path))
 
 
-def scanned(store, *tables, **options):
-    files = [write_columns(store, f"{place}.parquet", one) for place, one in enumerate(tables)]
-    return scan_columns(
-        store, [ScannedFile(file.path, file.rows, file.size_bytes) for file in files], SCHEMA, **options
-    )
+def scanned(store, *tables, footers_known=True, **options):
+    written = [write_columns(store, f"{place}.parquet", one) for place, one in enumerate(tables)]
+    files = [
+        ScannedFile(file.path, file.rows, file.size_bytes, file.footer_crc32 if footers_known else None)
+        for file in written
+    ]
+    return scan_columns(store, files, SCHEMA, **options)
 
 
 def flip_in(store, path, column):
@@ -112,10 +114,13 @@ def test_nothing_is_said_when_another_column_is_damaged(store):
     ],
 )
 def test_the_file_is_named_when_it_is_another_one(store, written, said):
-    frame = scanned(store, table(0, 10))
+    noted = scanned(store, table(0, 10))
+    believed = scanned(store, table(0, 10), footers_known=False)
     write_columns(store, "0.parquet", written)
     with pytest.raises(CorruptionError, match=rf"0\.parquet: .*{said}"):
-        frame.collect()
+        believed.collect()
+    with pytest.raises(CorruptionError, match=r"0\.parquet: .*its footer is not what was written"):
+        noted.collect()
 
 
 def test_the_file_is_named_when_it_is_gone_or_cut(store):
