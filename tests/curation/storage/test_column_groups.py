@@ -55,6 +55,13 @@ def test_images_and_hashes_are_not_compressed_when_written(store):
     assert [group.column(number).compression for number in range(3)] == ["ZSTD", "UNCOMPRESSED", "UNCOMPRESSED"]
 
 
+def test_rows_take_hardly_any_room_when_they_are_in_ascending_order(store):
+    rows = np.arange(10**6, 2 * 10**6, 3)
+    file = write_columns(store, "a.parquet", pa.table({"row": rows}))
+    assert file.size_bytes < len(rows) / 10
+    assert np.array_equal(read_columns(store, file, ["row"])["row"].to_numpy(), rows)
+
+
 @pytest.mark.parametrize("rows", [None, np.array([1, 2]), np.array([], np.int64)])
 def test_the_file_and_the_column_are_named_when_a_column_is_not_there(store, rows):
     file = write_columns(store, "a.parquet", table_of(range(10)).drop_columns("text_words"))
