@@ -62,7 +62,7 @@ def write_column_pieces(store: Store, path: str, schema: pa.Schema, pieces: Iter
             schema,
             compression={name: "NONE" if name in _DENSE else "ZSTD" for name in _leaf_names(schema)},
             use_dictionary=[name for name in schema.names if name in _REPETITIVE],
-            # Of rows in ascending order the differences are small: a fifth of the time to read, next to nothing to keep.
+            # Rows ascend, so that differences are small: read in a fifth of the time, and next to nothing to keep.
             column_encoding={"row": "DELTA_BINARY_PACKED"} if "row" in schema.names else None,
             # Bounds of texts are looked at by nobody, and take a tenth of the time of writing.
             write_statistics=["row"]
