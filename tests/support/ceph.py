@@ -15,6 +15,7 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from ports import free_port
 
 PROGRAMS = ("ceph", "ceph-authtool", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 KEY, SECRET = "testkey", "testsecret"
@@ -70,7 +71,7 @@ class CephServer:
         self._folder = Path(tempfile.mkdtemp(prefix="ceph-", dir="/tmp"))
         for name in ("mon", "osd", "mgr", "log", "run"):
             (self._folder / name).mkdir()
-        mon_v2, mon_v1, port = _free_ports(3)
+        mon_v2, mon_v1, port = free_port(), free_port(), free_port()
         self.options = {"key": KEY, "secret": SECRET, "endpoint_url": f"http://127.0.0.1:{port}"}
         self._fsid = str(uuid.uuid4())
         self._monitors = f"[v2:127.0.0.1:{mon_v2},v1:127.0.0.1:{mon_v1}]"
@@ -165,14 +166,3 @@ def _end(pid: int) -> None:
                 time.sleep(0.05)
         except ProcessLookupError:
             return
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
