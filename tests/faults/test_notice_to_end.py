@@ -5,7 +5,7 @@ import time
 
 import pytest
 from deadly_steps import Plot
-from fault_runs import assert_same_end, commits_of, ended, record_of, wait_until
+from fault_runs import assert_same_end, cluster_of, commits_of, ended, record_of, wait_until
 
 GRACE_S = 30
 ROWS, PART_ROWS = 400, 16
@@ -80,4 +80,25 @@ def test_what_is_in_work_is_left_as_well_when_there_is_no_time_for_it(address, h
     code, messages = ended(driver, timeout=100)
     assert_interrupted(out, code, messages)
     assert commits_of(out, DRAWN) == set()
+    assert_goes_on(toys, out, undisturbed_many, Plot(tmp_path / "rest"))
+
+
+def test_the_run_ends_within_seconds_when_all_of_ray_is_told_to_end_with_it(toys, undisturbed_many, tmp_path):
+    # As where a scheduler ends all processes of a job at once.
+    out, plot = tmp_path / "out", Plot(tmp_path / "plot")
+    with cluster_of({"num_cpus": 3, "num_gpus": 1}) as own:
+        settings = (MANY, "develop_on_gpu.pause_s=500", "run.grace_s=500")
+        driver = toys.start(out, *settings, plot=plot, address=own.address)
+        wait_until(lambda: parts_of(plot, "develop_on_gpu"), driver)
+        driver.send_signal(signal.SIGTERM)
+        for processes in list(own.head_node.all_processes.values()):
+            for one in processes:
+                one.process.terminate()
+        # Ray by itself ends a process after a minute in which it has not reached the head.
+        code, messages = ended(driver, timeout=45)
+    if code == 130:
+        assert_interrupted(out, code, messages)
+    else:
+        # What Ray ends a process with that finds its object store gone.
+        assert code == 1
     assert_goes_on(toys, out, undisturbed_many, Plot(tmp_path / "rest"))

@@ -27,6 +27,7 @@ from curation.runtime.attempts import fatal_error
 from curation.runtime.notice_to_end import Notice, notice_to_end
 from curation.runtime.on_ray.pool import Answer, Pool, Unit
 from curation.runtime.on_ray.staffing import Staffing
+from curation.runtime.on_ray.start import head_is_gone
 from curation.runtime.on_ray.worker import Note
 from schemas.records import UnitReport
 
@@ -80,6 +81,7 @@ class Pipeline:
         self._held_bytes = 0
         self._mean_bytes = [0.0] * len(pools)
         self._on_report: Callable[[UnitReport], None] = lambda report: None
+        self._notice = Notice()
 
     def run(self, units: Sequence[int], on_report: Callable[[UnitReport], None]) -> None:
         """Calls `on_report` once for each unit.
@@ -94,25 +96,31 @@ class Pipeline:
         self._on_report = on_report
         self._waiting[0].extend(Unit(number) for number in units)
         self._open = len(units)
-        with notice_to_end(self._grace_s) as notice:
+        with notice_to_end(self._grace_s) as self._notice:
             try:
-                self._lead(notice)
+                self._lead()
             except RayError:
                 # Whoever ends this process may have ended Ray's as well.
-                if not notice.given:
+                if not self._notice.given:
                     raise
             finally:
                 for pool in self._pools:
                     self._meter.set(UNITS_QUEUED, 0, operator=pool.operator.name)
 
-    def _lead(self, notice: Notice) -> None:
+    def _lead(self) -> None:
         looked = -_LOOK_S
         while self._open:
-            if notice.given:
+            if self._notice.given:
                 self._leave_rest()
+                if not any(self._waiting) and not any(pool.is_busy for pool in self._pools):
+                    return
+                # Whoever ends this process may be ending all of Ray, which then answers for no worker.
+                if head_is_gone():
+                    return
             # What is planned comes before units are given out: workers beyond it get none.
             if time.monotonic() - looked >= _LOOK_S:
-                self._staffing.look(self._is_short)
+                if not self._notice.given:
+                    self._staffing.look(self._is_short)
                 self._count_queues()
                 looked = time.monotonic()
             self._give_out()
@@ -126,10 +134,12 @@ class Pipeline:
             self._meter.set(UNITS_QUEUED, len(waiting) + pool.queued, operator=pool.operator.name)
 
     def _leave_rest(self) -> None:
-        """Begins no unit, and none anew."""
-        self._open -= len(self._waiting[0]) + len(self._failed)
+        """Begins no unit, and none anew, and gives up what would need a worker where there is none left."""
         self._waiting[0].clear()
         self._failed.clear()
+        for pool, waiting in zip(self._pools, self._waiting, strict=True):
+            if not pool.hands:
+                waiting.clear()
 
     def _give_out(self) -> None:
         """Puts what waits before workers; the last pool first, which makes room for those before it."""
@@ -198,17 +208,16 @@ class Pipeline:
             return
         if isinstance(error, RayTaskError) or not isinstance(error, _DEATHS):
             raise error
-        if answer.pool.died(answer.hand):
-            self._staffing.lost(answer.pool, mask(first_line(error)))
+        self._died(answer, error)
 
     def _not_done(self, answer: Answer, unit: Unit) -> None:
         """What Ray answers where the worker could not."""
         error, pool = answer.error, answer.pool
         cause = error.cause if isinstance(error, RayTaskError) else error
         if isinstance(cause, _DEATHS):
-            if pool.died(answer.hand):
-                self._staffing.lost(pool, mask(first_line(cause)))
-            if unit.tries < self._max_tries:
+            self._died(answer, cause)
+            # Whoever ends this process may have ended its worker: no unit is to blame then.
+            if self._notice.given or unit.tries < self._max_tries:
                 self._waiting[unit.place].appendleft(unit)
             else:
                 self._crashed(unit, pool)
@@ -221,6 +230,11 @@ class Pipeline:
             self._reported(unit, UnitReport(unit=unit.number, error=f"{pool.operator.name}: {mask(first_line(cause))}"))
         else:
             raise error if error is not None else AssertionError("no answer and no error")
+
+    def _died(self, answer: Answer, cause: BaseException) -> None:
+        # Where all of Ray is being ended, it would not come back from being asked for another.
+        if answer.pool.died(answer.hand) and not self._notice.given:
+            self._staffing.lost(answer.pool, mask(first_line(cause)))
 
     def _crashed(self, unit: Unit, pool: Pool) -> None:
         """Sets a unit aside. Where all do that, it is the workers with which something is wrong."""

@@ -143,6 +143,11 @@ class Pool:
         """Units that lie before its workers and that none has in hand."""
         return sum(len(hand.units) - 1 for hand in (*self.hands, *self._leaving) if hand.units)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker that is not known to be dead has a unit before it."""
+        return any(hand.units for hand in (*self.hands, *self._leaving) if not hand.gone)
+
     def start(self) -> None:
         """Starts a worker; it waits for room on the cluster as long as there is none."""
         needs = self.operator.resources

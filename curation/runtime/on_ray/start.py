@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -107,3 +108,16 @@ def _make_token_private() -> None:
             os.unlink(written)
     if path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
         path.chmod(0o600)
+
+
+def head_is_gone() -> bool:
+    """Whether nobody listens where the head of the cluster was that this process has joined."""
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        # It is slow, or out of reach for now.
+        return False
+    return False
