@@ -94,7 +94,6 @@ class RayCluster:
             start_new_session=True,
         )
         self._nodes.append(node)
-        return node
 
     def asked(self, path):
         """The JSON document that the dashboard has at a path; on a busy machine it does not answer every time."""

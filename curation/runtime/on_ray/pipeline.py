@@ -114,13 +114,13 @@ class Pipeline:
                 self._leave_rest()
                 if not any(self._waiting) and not any(pool.is_busy for pool in self._pools):
                     return
-                # Whoever ends this process may be ending all of Ray, which then answers for no worker.
-                if head_is_gone():
-                    return
             # What is planned comes before units are given out: workers beyond it get none.
             if time.monotonic() - looked >= _LOOK_S:
                 if not self._notice.given:
                     self._staffing.look(self._is_short)
+                elif head_is_gone():
+                    # Whoever ends this process may be ending all of Ray, which then answers for no worker.
+                    return
                 self._count_queues()
                 looked = time.monotonic()
             self._give_out()
